@@ -1,0 +1,1 @@
+"""What is remembered. Knows neither GraphQL nor the network."""

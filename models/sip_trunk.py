@@ -1,0 +1,134 @@
+"""A SIP trunk as it is remembered: columns, their limits, the enums. Two statuses are never seen through the API."""
+
+from enum import StrEnum
+
+from tortoise import fields
+from tortoise.models import Model
+
+from models.identifiers import ID_LENGTH
+
+PHONE_NUMBER_MAX = 16  # "+" and the 15 digits of E.164
+EXTENSION_MAX = 15
+NICKNAME_MAX = 50
+USERNAME_MIN = 3
+USERNAME_MAX = 128
+PASSWORD_MIN = 3
+PASSWORD_MAX = 256
+PASSWORD_STRONG = 12
+ADDRESS_MAX = 253  # RFC 1035 section 2.3.4, without the trailing dot
+PORT_MIN = 1
+PORT_MAX = 65535
+ALLOWED_IPS_MAX = 100
+
+
+class SipTrunkType(StrEnum):
+    """What phoneNumber holds."""
+
+    EXTENSION = "EXTENSION"
+    NUMBER = "NUMBER"
+
+
+class SipCallingFormat(StrEnum):
+    """How numbers are written towards the carrier."""
+
+    PLUS_E164 = "PLUS_E164"
+    E164 = "E164"
+    NATIONAL = "NATIONAL"
+
+
+class InboundAuthorizationType(StrEnum):
+    """How the carrier's calls prove where they come from."""
+
+    AUTH = "AUTH"
+    IP = "IP"
+
+
+class SipTransport(StrEnum):
+    """How SIP messages travel."""
+
+    UDP = "UDP"
+    TCP = "TCP"
+    TLS = "TLS"
+
+
+class MediaEncryption(StrEnum):
+    """Whether the audio travels as SRTP (SDES)."""
+
+    AUTO = "AUTO"
+    DISABLED = "DISABLED"
+    ALLOWED = "ALLOWED"
+    REQUIRED = "REQUIRED"
+
+
+class TrunkStatus(StrEnum):
+    """Where a trunk stands. CLAIMED and RELEASING are the two lives of a claim and are invisible in the API."""
+
+    CLAIMED = "CLAIMED"  # a creation is running, or its process died
+    RELEASING = "RELEASING"  # a creation failed; the voice backend is being cleared of what it left
+    PROVISIONING = "PROVISIONING"
+    ACTIVE = "ACTIVE"
+    DEGRADED = "DEGRADED"
+    FAILED = "FAILED"
+    DELETING = "DELETING"
+
+
+HIDDEN = (TrunkStatus.CLAIMED, TrunkStatus.RELEASING)
+
+
+class SipTrunk(Model):
+    """One trunk, or the claim of one that is still being created."""
+
+    id = fields.CharField(ID_LENGTH, primary_key=True)
+    workspace_id = fields.CharField(ID_LENGTH)
+    sip_trunk_type = fields.CharEnumField(SipTrunkType, max_length=16)
+    phone_number = fields.CharField(PHONE_NUMBER_MAX)
+    nickname = fields.CharField(NICKNAME_MAX, null=True)
+    sip_username = fields.CharField(USERNAME_MAX)
+    sip_password = fields.BinaryField()  # sealed by models.secret.Keyring for this row and column
+    sip_address = fields.CharField(ADDRESS_MAX)
+    sip_port = fields.IntField(null=True)
+    sip_transport = fields.CharEnumField(SipTransport, max_length=16)
+    media_encryption = fields.CharEnumField(MediaEncryption, max_length=16)
+    sip_calling_format = fields.CharEnumField(SipCallingFormat, max_length=16)
+    inbound_authorization_type = fields.CharEnumField(InboundAuthorizationType, max_length=16)
+    allowed_inbound_ips: fields.Field[list[str] | None] = fields.JSONField(null=True)
+    country_code = fields.CharField(2)
+    outbound_proxy = fields.BooleanField()
+    status = fields.CharEnumField(TrunkStatus, max_length=16)
+    revision = fields.IntField(default=1)
+    lease_owner = fields.CharField(ID_LENGTH, null=True)  # the process that works on a claim
+    lease_until = fields.DatetimeField(null=True)
+    absent_since = fields.DatetimeField(null=True)  # RELEASING: since when the voice backend shows nothing of it
+    created_at = fields.DatetimeField()
+    updated_at = fields.DatetimeField()
+
+    class Meta:
+        """Unique: one trunk per number, username and address in a workspace. Indexed: the page order, the claims."""
+
+        table = "sip_trunk"
+        unique_together = (("workspace_id", "phone_number", "sip_username", "sip_address"),)
+        indexes = (("workspace_id", "created_at", "id"), ("status",))
+
+
+class CalledText(Model):
+    """A text that the voice backend answers to. It has one owner in all workspaces, hence the primary key."""
+
+    text = fields.CharField(64, primary_key=True)  # as LiveKit compares it: trunkline.phone.called_text_key
+    trunk_id = fields.CharField(ID_LENGTH, db_index=True)
+
+    class Meta:
+        """One row per text; the rows of a trunk come and go with it."""
+
+        table = "called_text"
+
+
+class RetiredTrunk(Model):
+    """The id of a trunk that is gone for good, so that what arrives late at the voice backend is known to be ours to remove."""
+
+    id = fields.CharField(ID_LENGTH, primary_key=True)
+    retired_at = fields.DatetimeField()
+
+    class Meta:
+        """Ids only: nothing of the trunk is kept."""
+
+        table = "retired_trunk"

@@ -1,0 +1,53 @@
+"""Who owns trunks and keys, and which installation this database belongs to."""
+
+from tortoise import fields
+from tortoise.models import Model
+
+from models.identifiers import ID_LENGTH
+
+NAME_MAX = 100
+
+
+class Installation(Model):
+    """The one row that names this database. Its id is in every marker at the voice backend."""
+
+    id = fields.CharField(ID_LENGTH, primary_key=True)
+    only = fields.BooleanField(default=True, unique=True)  # a second row cannot exist
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        """A table of one row."""
+
+        table = "installation"
+
+
+class Workspace(Model):
+    """A tenant."""
+
+    id = fields.CharField(ID_LENGTH, primary_key=True)
+    name = fields.CharField(NAME_MAX, unique=True)
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        """Names are unique in an installation."""
+
+        table = "workspace"
+
+
+class ApiKey(Model):
+    """A key of a workspace. Only an HMAC of it is kept."""
+
+    id = fields.CharField(ID_LENGTH, primary_key=True)
+    workspace_id = fields.CharField(ID_LENGTH, db_index=True)
+    name = fields.CharField(NAME_MAX)
+    prefix = fields.CharField(16)  # what is shown of the key
+    lookup = fields.CharField(64, unique=True)  # the key's own id, or for a supplied key its HMAC in hex
+    digest = fields.BinaryField()
+    pepper_id = fields.CharField(16)  # the ring's key whose pepper made the digest
+    revoked_at = fields.DatetimeField(null=True)
+    created_at = fields.DatetimeField()
+
+    class Meta:
+        """Found by `lookup`, compared by `digest`."""
+
+        table = "api_key"

@@ -1,0 +1,1 @@
+"""What is done: use cases, rules, the voice backend and the process around them."""

@@ -1,0 +1,202 @@
+"""The settings: a frozen value read once from the environment and passed on. A wrong one stops the start with one line."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Literal, TypeVar
+from urllib.parse import urlsplit
+
+from models.secret import Secret
+
+PREFIX = "TRUNKLINE_"
+LIVEKIT_NAMES = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
+BOOTSTRAP_KEY = re.compile(r"tl_[A-Za-z0-9_-]{24,}")
+DATA = Path("data")
+SQLITE = "sqlite://"
+POSTGRES_SCHEMES = ("postgres", "postgresql", "asyncpg")
+
+Network = IPv4Network | IPv6Network
+PhoneCheck = Literal["valid", "possible"]
+T = TypeVar("T")
+
+
+class SettingError(Exception):
+    """A setting that cannot be used: one line that names it and never quotes a secret."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name}: {why}")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveKit:
+    """Where a LiveKit server is and how to be let in."""
+
+    url: str
+    api_key: str
+    api_secret: Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be set. Times are in seconds. README.md has the table."""
+
+    livekit: LiveKit | None = None
+    database_url: Secret = Secret(f"{SQLITE}{DATA}/trunkline.db")  # noqa: RUF009  # immutable
+    host: str = "127.0.0.1"
+    port: int = 8000
+    secret_keys: Secret | None = None
+    bootstrap_key: Secret | None = None
+    sandbox_file: Path | None = None
+    allowed_networks: tuple[Network, ...] = ()
+    phone_check: PhoneCheck = "valid"
+    provision_timeout: float = 15.0
+    settle_time: float = 60.0
+    reconcile_interval: float = 30.0
+    max_removals: int = 10
+    allowed_hosts: tuple[str, ...] = ()
+    allowed_origins: tuple[str, ...] = field(default=())
+
+    @property
+    def sqlite_file(self) -> Path | None:
+        """The SQLite database's file; None on PostgreSQL."""
+        url = self.database_url.reveal()
+        return Path(url.removeprefix(SQLITE).partition("?")[0]) if url.startswith(SQLITE) else None
+
+    @property
+    def data_folder(self) -> Path:
+        """Where files of our own go: beside the SQLite database, else ./data."""
+        return self.sqlite_file.parent if self.sqlite_file else DATA
+
+    @property
+    def sandbox_path(self) -> Path:
+        """The sandbox voice backend's file."""
+        return self.sandbox_file or self.data_folder / "sandbox.db"
+
+    @property
+    def served_hosts(self) -> frozenset[str]:
+        """The Host names that are answered."""
+        return frozenset(self.allowed_hosts) or frozenset({"127.0.0.1", "localhost", "[::1]", self.host})
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the settings from an environment, or raise SettingError naming the first wrong one."""
+
+    def read(name: str, convert: Callable[[str], T], default: T) -> T:
+        text = environ.get(PREFIX + name, "").strip()
+        if not text:
+            return default
+        try:
+            return convert(text)
+        except ValueError as error:
+            raise SettingError(PREFIX + name, str(error)) from None
+
+    plain = Settings()
+    return Settings(
+        livekit=_livekit(environ),
+        database_url=read("DATABASE_URL", _database_url, plain.database_url),
+        host=read("HOST", str, plain.host),
+        port=read("PORT", _port, plain.port),
+        secret_keys=read("SECRET_KEYS", Secret, None),
+        bootstrap_key=read("BOOTSTRAP_KEY", _bootstrap_key, None),
+        sandbox_file=read("SANDBOX_FILE", Path, None),
+        allowed_networks=read("ALLOWED_NETWORKS", _networks, ()),
+        phone_check=read("PHONE_CHECK", _phone_check, plain.phone_check),
+        provision_timeout=read("PROVISION_TIMEOUT", _seconds, plain.provision_timeout),
+        settle_time=read("SETTLE_TIME", _seconds, plain.settle_time),
+        reconcile_interval=read("RECONCILE_INTERVAL", _seconds, plain.reconcile_interval),
+        max_removals=read("MAX_REMOVALS", _count, plain.max_removals),
+        allowed_hosts=read("ALLOWED_HOSTS", _hosts, ()),
+        allowed_origins=read("ALLOWED_ORIGINS", _origins, ()),
+    )
+
+
+def _livekit(environ: Mapping[str, str]) -> LiveKit | None:
+    given = {name: environ.get(name, "").strip() for name in LIVEKIT_NAMES}
+    missing = [name for name, text in given.items() if not text]
+    if len(missing) == len(given):
+        return None
+    if missing:
+        raise SettingError(
+            missing[0], "is missing; set all three LIVEKIT_* variables for LiveKit, or none for the sandbox"
+        )
+    url, key, secret = given.values()
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname:
+        raise SettingError("LIVEKIT_URL", "must look like wss://livekit.example.com or http://127.0.0.1:7880")
+    return LiveKit(url, key, Secret(secret))
+
+
+def _database_url(text: str) -> Secret:
+    scheme = text.partition("://")[0]
+    if text.startswith(SQLITE) and text.removeprefix(SQLITE).partition("?")[0] not in {"", ":memory:"}:
+        return Secret(text)
+    if scheme in POSTGRES_SCHEMES and "://" in text:
+        return Secret(text)
+    message = "must be sqlite://FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+    raise ValueError(message)
+
+
+def _port(text: str) -> int:
+    return _whole(text, 0, 65535)
+
+
+def _count(text: str) -> int:
+    return _whole(text, 0, 1_000_000)
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and least <= int(text[:12]) <= most):
+        message = f"must be a whole number from {least} to {most}"
+        raise ValueError(message)
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    message = "must be a number of seconds from 0.05 to 86400"
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise ValueError(message) from None
+    if not 0.05 <= seconds <= 86_400:  # noqa: PLR2004  # told in the message
+        raise ValueError(message)
+    return seconds
+
+
+def _bootstrap_key(text: str) -> Secret:
+    if not BOOTSTRAP_KEY.fullmatch(text):
+        message = "must be tl_ and at least 24 of A-Z a-z 0-9 _ -"
+        raise ValueError(message)
+    return Secret(text)
+
+
+def _phone_check(text: str) -> PhoneCheck:
+    if text == "valid":
+        return "valid"
+    if text == "possible":
+        return "possible"
+    message = "must be valid or possible"
+    raise ValueError(message)
+
+
+def _entries(text: str) -> list[str]:
+    return [entry for entry in re.split(r"[,\s]+", text) if entry]
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(ip_network(entry) for entry in _entries(text))
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    return tuple(entry.lower() for entry in _entries(text))
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    entries = _entries(text)
+    for entry in entries:
+        parts = urlsplit(entry)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or entry.count("/") != 2:  # noqa: PLR2004  # ://
+            message = "must hold origins such as https://dashboard.example.com, without a path"
+            raise ValueError(message)
+    return tuple(entry.lower() for entry in entries)
