@@ -1,4 +1,4 @@
-"""Secrets in memory and at rest. Refuses to print a secret, and to open a ciphertext that was moved to another place."""
+"""Secrets in memory and at rest. Refuses to print one, and to open a ciphertext that was moved elsewhere."""
 
 import base64
 import hmac
@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 FORMAT_VERSION = 1
 KEY_BYTES = 32
 NONCE_BYTES = 12
+KEY_ID_MAX = 16
 KEY_ID = re.compile(r"[a-z0-9]{1,16}")
 
 

@@ -1,11 +1,18 @@
 """A SIP trunk as it is remembered: columns, their limits, the enums. Two statuses are never seen through the API."""
 
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from tortoise import fields
+from tortoise.fields import OnDelete
 from tortoise.models import Model
 
 from models.identifiers import ID_LENGTH
+from models.secret import KEY_ID_MAX
+from models.workspace import Workspace
+
+if TYPE_CHECKING:
+    from models.trunk_leg import TrunkLeg
 
 PHONE_NUMBER_MAX = 16  # "+" and the 15 digits of E.164
 EXTENSION_MAX = 15
@@ -79,12 +86,16 @@ class SipTrunk(Model):
     """One trunk, or the claim of one that is still being created."""
 
     id = fields.CharField(ID_LENGTH, primary_key=True)
-    workspace_id = fields.CharField(ID_LENGTH)
+    workspace: fields.ForeignKeyRelation[Workspace] = fields.ForeignKeyField(
+        "models.Workspace", db_index=False, on_delete=OnDelete.RESTRICT
+    )
+    workspace_id: str
     sip_trunk_type = fields.CharEnumField(SipTrunkType, max_length=16)
     phone_number = fields.CharField(PHONE_NUMBER_MAX)
     nickname = fields.CharField(NICKNAME_MAX, null=True)
     sip_username = fields.CharField(USERNAME_MAX)
     sip_password = fields.BinaryField()  # sealed by models.secret.Keyring for this row and column
+    sip_password_key = fields.CharField(KEY_ID_MAX)  # the ring's key that sealed it, so that unused keys can be told
     sip_address = fields.CharField(ADDRESS_MAX)
     sip_port = fields.IntField(null=True)
     sip_transport = fields.CharEnumField(SipTransport, max_length=16)
@@ -102,6 +113,8 @@ class SipTrunk(Model):
     created_at = fields.DatetimeField()
     updated_at = fields.DatetimeField()
 
+    legs: fields.ReverseRelation["TrunkLeg"]
+
     class Meta:
         """Unique: one trunk per number, username and address in a workspace. Indexed: the page order, the claims."""
 
@@ -114,7 +127,8 @@ class CalledText(Model):
     """A text that the voice backend answers to. It has one owner in all workspaces, hence the primary key."""
 
     text = fields.CharField(64, primary_key=True)  # as LiveKit compares it: trunkline.phone.called_text_key
-    trunk_id = fields.CharField(ID_LENGTH, db_index=True)
+    trunk: fields.ForeignKeyRelation[SipTrunk] = fields.ForeignKeyField("models.SipTrunk", related_name="called_texts")
+    trunk_id: str
 
     class Meta:
         """One row per text; the rows of a trunk come and go with it."""
@@ -123,7 +137,7 @@ class CalledText(Model):
 
 
 class RetiredTrunk(Model):
-    """The id of a trunk that is gone for good, so that what arrives late at the voice backend is known to be ours to remove."""
+    """The id of a trunk that is gone for good: what arrives late of it at the voice backend is ours to remove."""
 
     id = fields.CharField(ID_LENGTH, primary_key=True)
     retired_at = fields.DatetimeField()

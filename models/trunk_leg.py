@@ -5,7 +5,7 @@ from enum import StrEnum
 from tortoise import fields
 from tortoise.models import Model
 
-from models.identifiers import ID_LENGTH
+from models.sip_trunk import SipTrunk
 
 VOICE_ID_MAX = 64
 
@@ -21,7 +21,10 @@ class TrunkLeg(Model):
     """A leg of a trunk and the id that the voice backend gave it."""
 
     id = fields.IntField(primary_key=True)
-    trunk_id = fields.CharField(ID_LENGTH)
+    trunk: fields.ForeignKeyRelation[SipTrunk] = fields.ForeignKeyField(
+        "models.SipTrunk", related_name="legs", db_index=False
+    )
+    trunk_id: str
     kind = fields.CharEnumField(LegKind, max_length=16)
     voice_id = fields.CharField(VOICE_ID_MAX)
     applied_revision = fields.IntField()

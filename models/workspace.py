@@ -1,9 +1,11 @@
 """Who owns trunks and keys, and which installation this database belongs to."""
 
 from tortoise import fields
+from tortoise.fields import OnDelete
 from tortoise.models import Model
 
 from models.identifiers import ID_LENGTH
+from models.secret import KEY_ID_MAX
 
 NAME_MAX = 100
 
@@ -38,12 +40,15 @@ class ApiKey(Model):
     """A key of a workspace. Only an HMAC of it is kept."""
 
     id = fields.CharField(ID_LENGTH, primary_key=True)
-    workspace_id = fields.CharField(ID_LENGTH, db_index=True)
+    workspace: fields.ForeignKeyRelation[Workspace] = fields.ForeignKeyField(
+        "models.Workspace", on_delete=OnDelete.RESTRICT
+    )
+    workspace_id: str
     name = fields.CharField(NAME_MAX)
     prefix = fields.CharField(16)  # what is shown of the key
     lookup = fields.CharField(64, unique=True)  # the key's own id, or for a supplied key its HMAC in hex
     digest = fields.BinaryField()
-    pepper_id = fields.CharField(16)  # the ring's key whose pepper made the digest
+    pepper_id = fields.CharField(KEY_ID_MAX)  # the ring's key whose pepper made the digest
     revoked_at = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField()
 

@@ -1,4 +1,4 @@
-"""The settings: a frozen value read once from the environment and passed on. A wrong one stops the start with one line."""
+"""The settings: one frozen value read from the environment. A wrong one stops the start with one line."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -124,7 +124,8 @@ def _livekit(environ: Mapping[str, str]) -> LiveKit | None:
     url, key, secret = given.values()
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname:
-        raise SettingError("LIVEKIT_URL", "must look like wss://livekit.example.com or http://127.0.0.1:7880")
+        why = "must look like wss://livekit.example.com or http://127.0.0.1:7880"
+        raise SettingError("LIVEKIT_URL", why)
     return LiveKit(url, key, Secret(secret))
 
 

@@ -1,6 +1,6 @@
-"""(interface only: to be written)"""
+"""What a trunk must be: every rule of createSipTrunk in the order of its input. Asks no network and no database."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 
@@ -12,10 +12,14 @@ from models.sip_trunk import (
     SipTransport,
     SipTrunkType,
 )
-from trunkline.problems import Notice, Problem
+from trunkline import address_rules, ip_rules, number_rules, text_rules
+from trunkline.hosts import BadHost, read_host
+from trunkline.phone import called_texts, caller_id
+from trunkline.problems import Code, Notice, Path, Problem
 from trunkline.settings import Network, PhoneCheck
 
 Address = IPv4Address | IPv6Address
+OUTBOUND_PROXY: Path = ("input", "outboundProxy")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +82,113 @@ class Examination:
     notices: tuple[Notice, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reading:
+    """A draft with its texts trimmed and its number, host and address list read, once for all rules."""
+
+    own: number_rules.OwnNumber
+    nickname: str
+    username: str
+    host: str | BadHost
+    transport: SipTransport
+    encryption: MediaEncryption
+    allowed_ips: ip_rules.AllowedIps
+    country: str | None
+
+
 def name_to_resolve(draft: TrunkDraft) -> str | None:
     """The host name whose addresses `examine` needs; None for a literal address or one that is refused anyway."""
-    raise NotImplementedError
+    host = read_host(draft.sip_address)
+    return host if isinstance(host, str) and address_rules.needs_resolving(host) else None
 
 
 def examine(draft: TrunkDraft, policy: Policy, addresses: Sequence[Address] | None) -> Examination:
-    """Tell all problems at once, in the order of the input type. `addresses`: what the name resolved to; None: no answer."""
-    raise NotImplementedError
+    """Tell all problems at once, in the order of the input. `addresses`: what the name resolved to; None: no answer."""
+    reading = _read(draft, policy)
+    findings = list(_findings(draft, reading, policy, addresses))
+    problems = tuple(each for each in findings if isinstance(each, Problem))
+    notices = tuple(each for each in findings if isinstance(each, Notice))
+    return Examination(None if problems else _normalized(draft, reading), problems, notices)
+
+
+def outbound_proxy_is_available(wanted: bool, policy: Policy) -> Problem | None:
+    """The reason comes from whoever knows which voice backend there is."""
+    if not wanted or policy.outbound_proxy_problem is None:
+        return None
+    return Problem(Code.VOICE_MISCONFIGURED, policy.outbound_proxy_problem, OUTBOUND_PROXY)
+
+
+def _findings(
+    draft: TrunkDraft, reading: _Reading, policy: Policy, addresses: Sequence[Address] | None
+) -> Iterator[Problem | Notice | None]:
+    """Every rule, in the order of the input type: this list is the order in which problems are told."""
+    own, username, password = reading.own, reading.username, draft.sip_password.reveal()
+    yield number_rules.phone_number_is_given(own)
+    yield number_rules.extension_is_not_too_long(own)
+    yield number_rules.extension_is_dialable(own)
+    yield number_rules.number_is_international(own)
+    yield number_rules.number_exists(own)
+    yield text_rules.nickname_is_not_too_long(reading.nickname)
+    yield text_rules.nickname_has_no_control_characters(reading.nickname)
+    yield text_rules.username_is_given(username)
+    yield text_rules.username_is_not_too_short(username)
+    yield text_rules.username_is_not_too_long(username)
+    yield text_rules.username_is_plain_text(username)
+    yield text_rules.password_is_given(password)
+    yield text_rules.password_is_not_too_short(password)
+    yield text_rules.password_is_not_too_long(password)
+    yield text_rules.password_has_no_control_characters(password)
+    yield text_rules.password_is_strong(password)
+    yield address_rules.address_is_a_host(reading.host)
+    yield address_rules.address_is_allowed(reading.host, addresses, policy.allowed_networks)
+    yield address_rules.address_is_resolved(reading.host, addresses, policy.allowed_networks)
+    yield text_rules.port_is_in_range(draft.sip_port)
+    yield text_rules.srtp_keys_travel_encrypted(reading.encryption, reading.transport)
+    yield number_rules.calling_format_has_a_form(own, draft.sip_calling_format)
+    yield from ip_rules.problems_of(reading.allowed_ips)
+    yield number_rules.country_is_known(reading.country)
+    yield number_rules.country_is_given_or_detected(own, reading.country)
+    yield number_rules.country_has_the_numbers_calling_code(own, reading.country)
+    yield number_rules.detected_country_is_the_one_given(own, reading.country)
+    yield outbound_proxy_is_available(draft.outbound_proxy, policy)
+
+
+def _read(draft: TrunkDraft, policy: Policy) -> _Reading:
+    return _Reading(
+        own=number_rules.read_own_number(draft.sip_trunk_type, draft.phone_number, policy.phone_check),
+        nickname=(draft.nickname or "").strip(),
+        username=draft.sip_username.strip(),
+        host=read_host(draft.sip_address),
+        transport=draft.sip_transport or SipTransport.UDP,
+        encryption=draft.media_encryption or MediaEncryption.AUTO,
+        allowed_ips=ip_rules.read_allowed_ips(draft.inbound_authorization_type, draft.allowed_inbound_ips),
+        country=_country(draft.country_code or ""),
+    )
+
+
+def _country(text: str) -> str | None:
+    """Any case; only ASCII is raised, because "ß" would become South Sudan."""
+    code = text.strip()
+    return (code.upper() if code.isascii() else code) or None
+
+
+def _normalized(draft: TrunkDraft, reading: _Reading) -> NormalizedTrunk:
+    """What is stored, once no rule objects."""
+    return NormalizedTrunk(
+        sip_trunk_type=draft.sip_trunk_type,
+        phone_number=reading.own.stored,
+        nickname=reading.nickname or None,
+        sip_username=reading.username,
+        sip_password=draft.sip_password,
+        sip_address=str(reading.host),
+        sip_port=draft.sip_port,
+        sip_transport=reading.transport,
+        media_encryption=reading.encryption,
+        sip_calling_format=draft.sip_calling_format,
+        inbound_authorization_type=draft.inbound_authorization_type,
+        allowed_inbound_ips=reading.allowed_ips.stored,
+        country_code=number_rules.country_of(reading.own, reading.country) or "",
+        outbound_proxy=draft.outbound_proxy,
+        called_texts=called_texts(draft.sip_trunk_type, reading.own.stored, draft.sip_calling_format),
+        caller_id=caller_id(draft.sip_trunk_type, reading.own.stored, draft.sip_calling_format),
+    )

@@ -38,6 +38,11 @@ class Marker:
             marked | {"trunk": self.trunk, "leg": self.leg, "revision": self.revision}, separators=(",", ":")
         )
 
+    @property
+    def identity(self) -> tuple[str, str, str, LegKind]:
+        """What names the leg, whatever its revision."""
+        return self.installation, self.workspace, self.trunk, self.leg
+
     @classmethod
     def from_metadata(cls, text: str) -> Self | None:
         """Read a marker; None for whatever is not one of ours, well-formed or not."""
@@ -51,7 +56,7 @@ class Marker:
             if not all(isinstance(each, str) for each in (installation, workspace, trunk)):
                 return None
             return cls(installation, workspace, trunk, LegKind(marked["leg"]), int(revision))
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             return None
 
 
@@ -91,10 +96,15 @@ Leg = InboundTrunk | OutboundTrunk
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """An object that the voice backend holds, ours or not. `marker` is None unless trunkline wrote it."""
+    """An object that the voice backend holds, ours or not. `marker` is None unless trunkline wrote it.
+
+    Not `exact`: it also holds what no Leg says (headers, allowed callers, an automatic transport), so writing it again
+    would change it whatever `leg` shows.
+    """
 
     voice_id: str
     leg: Leg
+    exact: bool = True
 
     @property
     def marker(self) -> Marker | None:

@@ -1,0 +1,197 @@
+"""GraphQL over HTTP as its specification wants it (https://graphql.github.io/graphql-over-http/draft/), and the page.
+
+Everything it refuses it refuses as JSON, and before it reads the body where it can. No batches, no uploads and, until
+they are built, no subscriptions: web sockets are turned away.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+from cross_web import AsyncHTTPRequestAdapter
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.types import Message, Receive, Scope, Send
+from starlette.websockets import WebSocket
+from strawberry.asgi import GraphQL
+from strawberry.exceptions import MissingQueryError
+from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
+from strawberry.schema import BaseSchema
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
+
+from gql.bodies import BodyError, operation_in_address, operation_in_body
+from gql.guard import POLICY_VIOLATION, request_id_of
+
+MODERN = "application/graphql-response+json"
+PLAIN = "application/json"
+MAX_BODY = 256 * 1024
+BODY_TIMEOUT = 30.0  # seconds for a whole body to arrive
+BAD_REQUEST, UNAUTHORIZED, NOT_ALLOWED, TIMEOUT, TOO_LARGE, UNSUPPORTED = 400, 401, 405, 408, 413, 415
+NO_STORE = {"cache-control": "no-store"}
+CLOSE = {"connection": "close"}  # what is left of the body is not worth reading
+UTF_8 = {"", "utf-8", "utf8"}
+
+Caller = TypeVar("Caller")
+
+
+class RefusedError(Exception):
+    """A request that is answered without running anything."""
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.message, self.headers = status, message, headers or {}
+
+
+class Endpoint(GraphQL[Any, None], Generic[Caller]):
+    """One URL: POST and GET run operations for who is authenticated, a browser's GET shows the page to everyone.
+
+    authenticate   gets the Authorization header; None: no such caller, 401
+    make_context   gets the caller and the request id; what it makes is `info.context`
+    page           the HTML file shown to browsers; None: no page
+    """
+
+    def __init__(  # noqa: PLR0913  # each by its name
+        self,
+        schema: BaseSchema,
+        *,
+        authenticate: Callable[[str | None], Awaitable[Caller | None]],
+        make_context: Callable[[Caller, str], object],
+        page: Path | None = None,
+        max_body: int = MAX_BODY,
+        body_timeout: float = BODY_TIMEOUT,
+    ) -> None:
+        super().__init__(schema, graphql_ide=None, subscription_protocols=(), multipart_uploads_enabled=False)
+        self.authenticate, self.make_context, self.page = authenticate, make_context, page
+        self.max_body, self.body_timeout = max_body, body_timeout
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "websocket":
+            return await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+        request = Request(scope, bounded(receive, self.max_body, self.body_timeout))
+        try:
+            response = await self._respond(request)
+        except RefusedError as refused:
+            body = {"errors": [{"message": refused.message}]}
+            headers = {**NO_STORE, **refused.headers}
+            response = JSONResponse(body, refused.status, headers, f"{media_type_for(request)}; charset=utf-8")
+        except ClientDisconnect:
+            return None
+        return await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        if request.method not in {"GET", "POST"}:
+            raise RefusedError(NOT_ALLOWED, "GraphQL is spoken by GET and POST.", {"allow": "GET, POST"})
+        if self.page and asks_for_page(request):
+            return FileResponse(self.page, headers={"cache-control": "no-cache"}, media_type="text/html")
+        caller = await self.authenticate(request.headers.get("authorization"))
+        if caller is None:
+            message = "An API key is required, as the header: Authorization: Bearer tl_…"
+            raise RefusedError(UNAUTHORIZED, message, {"www-authenticate": "Bearer"})
+        context = self.make_context(caller, request_id_of(request.scope))
+        return await self.run(request, context=context, root_value=None)
+
+    def should_render_graphql_ide(self, request: object) -> bool:  # noqa: ARG002  # Strawberry's signature
+        """Never Strawberry's page: it loads from elsewhere."""
+        return False
+
+    async def parse_http_body(self, request: AsyncHTTPRequestAdapter) -> GraphQLRequestData:
+        """Read the one operation a request holds."""
+        try:
+            if request.method == "GET":
+                return operation_in_address({name: value or "" for name, value in request.query_params.items()})
+            refuse_other_media_types(request.content_type or "")
+            return operation_in_body(await request.get_body())
+        except BodyError as error:
+            raise RefusedError(BAD_REQUEST, str(error)) from None
+
+    async def execute_single(  # noqa: PLR0913, PLR0917  # Strawberry's signature
+        self,
+        request: Request,  # noqa: ARG002  # the same
+        request_adapter: AsyncHTTPRequestAdapter,
+        sub_response: Response,  # noqa: ARG002  # the same
+        context: Any,  # noqa: ANN401  # the same
+        root_value: None,
+        request_data: GraphQLRequestData,
+    ) -> ExecutionResult:
+        """Run the operation; Strawberry's own refusals would quote the operation's name."""
+        try:
+            return await self.schema.execute(
+                request_data.query,
+                root_value=root_value,
+                variable_values=request_data.variables,
+                context_value=context,
+                operation_name=request_data.operation_name,
+                allowed_operation_types=OperationType.from_http(request_adapter.method),
+            )
+        except (MissingQueryError, CannotGetOperationTypeError):
+            raise RefusedError(BAD_REQUEST, "The document has no such operation.") from None
+        except InvalidOperationTypeError as error:
+            if error.operation_type is OperationType.MUTATION:
+                raise RefusedError(NOT_ALLOWED, "Mutations are sent by POST.", {"allow": "POST"}) from None
+            raise RefusedError(BAD_REQUEST, "Subscriptions are not offered here.") from None
+
+    async def get_sub_response(self, request: Request | WebSocket) -> Response:
+        """Carry the negotiated media type to where the answer is made."""
+        response = await super().get_sub_response(request)
+        response.media_type = media_type_for(request)
+        return response
+
+    async def process_result(self, request: Request, result: ExecutionResult) -> GraphQLHTTPResponse:
+        """Leave `data` out of a request error: nothing was executed."""
+        answer = await super().process_result(request, result)
+        if result.data is None and result.errors and all(error.path is None for error in result.errors):
+            answer.pop("data", None)
+        return answer
+
+    def create_response(
+        self, response_data: GraphQLHTTPResponse | list[GraphQLHTTPResponse], sub_response: Response
+    ) -> Response:
+        """Answer 200, or 400 to a request error where the client knows the modern media type."""
+        modern_error = sub_response.media_type == MODERN and "data" not in response_data
+        body = self.encode_json(response_data)
+        headers = {**NO_STORE, "content-type": f"{sub_response.media_type}; charset=utf-8"}
+        return Response(body, BAD_REQUEST if modern_error else 200, headers)
+
+
+def media_type_for(request: Request | WebSocket) -> str:
+    """Choose the modern type when the client asks for it by name, else JSON (the draft's rule for a missing Accept)."""
+    wanted = [part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")]
+    return MODERN if MODERN in wanted else PLAIN
+
+
+def asks_for_page(request: Request) -> bool:
+    """Tell a browser that opens the address from a client that queries."""
+    wants_html = "text/html" in request.headers.get("accept", "").lower()
+    return request.method == "GET" and wants_html and "query" not in request.query_params
+
+
+def refuse_other_media_types(content_type: str) -> None:
+    """Take JSON only: a page of another origin can send forms and plain text without being asked whether it may."""
+    media_type, _, parameters = content_type.lower().partition(";")
+    charset = parameters.partition("charset=")[2].partition(";")[0].strip(' "')
+    if media_type.strip() != PLAIN or charset not in UTF_8:
+        raise RefusedError(UNSUPPORTED, f"The request body must be {PLAIN} in UTF-8.", CLOSE)
+
+
+def bounded(receive: Receive, most: int, seconds: float) -> Receive:
+    """Hand on a body that is neither too long nor too slow, by what arrives and not by what it says of itself."""
+    size, deadline = 0, None
+
+    async def receive_bounded() -> Message:
+        nonlocal size, deadline
+        deadline = deadline or asyncio.get_running_loop().time() + seconds
+        try:
+            async with asyncio.timeout_at(deadline):
+                message = await receive()
+        except TimeoutError:
+            raise RefusedError(TIMEOUT, "The request body did not arrive in time.", CLOSE) from None
+        size += len(message.get("body", b""))
+        if size > most:
+            raise RefusedError(TOO_LARGE, f"The request body is longer than {most} bytes.", CLOSE)
+        return message
+
+    return receive_bounded

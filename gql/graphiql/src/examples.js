@@ -1,0 +1,81 @@
+// The tabs that are open at first: each can be run as it stands.
+const trunk = {
+  sipTrunkType: 'NUMBER',
+  phoneNumber: '+40741926265',
+  nickname: 'Front desk',
+  sipUsername: 'frontdesk',
+  sipPassword: 'correct-horse-battery',
+  sipAddress: 'sip.telnyx.com',
+  sipCallingFormat: 'PLUS_E164',
+  inboundAuthorizationType: 'AUTH',
+};
+
+const createSipTrunk = `# Run it: a trunk with one leg for each direction.
+# Run it again: what went wrong is told as data.
+mutation CreateSipTrunk(
+  $input: CreateSipTrunkInput!
+) {
+  createSipTrunk(input: $input) {
+    message
+    sipTrunk {
+      id
+      status
+      phoneNumber
+      inboundTrunkId
+      outboundTrunkId
+    }
+    userErrors { code message field retryable }
+    warnings { code message field }
+  }
+}
+`;
+
+const validateSipTrunk = `# Nothing is stored, nothing is sent.
+# Three things are wrong; all are told at once.
+mutation ValidateSipTrunk(
+  $input: CreateSipTrunkInput!
+) {
+  validateSipTrunk(input: $input) {
+    valid
+    message
+    normalized {
+      phoneNumber
+      sipAddress
+      countryCode
+    }
+    userErrors { code message field retryable }
+    warnings { code message field }
+  }
+}
+`;
+
+const sipTrunks = `query SipTrunks {
+  sipTrunks(first: 20) {
+    totalCount
+    nodes {
+      id
+      nickname
+      phoneNumber
+      status
+      createdAt
+    }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+`;
+
+const variables = (input) => JSON.stringify({ input }, null, 2);
+
+export const examples = [
+  { query: createSipTrunk, variables: variables(trunk) },
+  {
+    query: validateSipTrunk,
+    variables: variables({
+      ...trunk,
+      phoneNumber: '0741926265',
+      sipAddress: 'sip.telnyx.com:5060',
+      inboundAuthorizationType: 'IP',
+    }),
+  },
+  { query: sipTrunks },
+];

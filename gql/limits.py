@@ -1,0 +1,228 @@
+"""The one cost rule: what a document may ask for at most, found in one walk, memoised per fragment, before validation.
+
+Each fragment is weighed once however often it is spread, so that the walk costs no more than the text is long. Refusals
+are RequestErrors that name the bound and what was found.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from graphql import (
+    DirectiveNode,
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLField,
+    GraphQLNamedType,
+    GraphQLSchema,
+    InlineFragmentNode,
+    IntValueNode,
+    OperationDefinitionNode,
+    SelectionNode,
+    SelectionSetNode,
+    ValueNode,
+    VariableNode,
+    get_named_type,
+    is_composite_type,
+)
+from graphql.validation.rules import overlapping_fields_can_be_merged
+
+from gql.request_errors import refuse
+
+MAX_BYTES = 32 * 1024  # of the document, before it is read at all
+MAX_TOKENS = 1_000  # GraphiQL's introspection has 183
+MAX_OPERATIONS = 20
+MAX_FRAGMENTS = 30
+MAX_DEPTH = 20  # GraphiQL's introspection needs about 15
+MAX_ALIASES = 30
+MAX_ROOT_FIELDS = 20
+MAX_SCHEMA_FIELDS = 1  # __schema: the whole schema, each time
+MAX_INTROSPECTION_LISTS = 2  # inside one another; each multiplies the answer by the size of the schema
+MAX_FIELDS = 1_000
+MAX_DIRECTIVES = 50
+MAX_NODES = 10_000
+
+MAX_NESTING = 3 * MAX_DEPTH  # of selections of any kind: what the walk itself may recurse
+PAGE_ARGUMENTS = ("first", "last")
+PAGE_DEFAULT = 20
+INTROSPECTION_LISTS = {"fields", "inputFields", "interfaces", "possibleTypes"}
+LONGEST_INT = 10  # digits; what is longer is no Int and refused by validation
+
+# The budget of the one validation rule whose work can grow faster than the document: comparing overlapping fields.
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 50_000
+
+
+class Weight(NamedTuple):
+    """What a selection asks for, its fragments expanded."""
+
+    depth: int = 0
+    width: int = 0  # fields at this level
+    fields: int = 0
+    aliases: int = 0
+    directives: int = 0
+    schemas: int = 0
+    introspection_lists: int = 0  # inside one another
+    nodes: int = 0
+
+    def beside(self, other: "Weight") -> "Weight":
+        """Both, in one selection."""
+        return Weight(
+            max(self.depth, other.depth),
+            self.width + other.width,
+            self.fields + other.fields,
+            self.aliases + other.aliases,
+            self.directives + other.directives,
+            self.schemas + other.schemas,
+            max(self.introspection_lists, other.introspection_lists),
+            self.nodes + other.nodes,
+        )
+
+
+def refuse_long(text: str) -> None:
+    """Refuse a document by its bytes, before it is parsed."""
+    if len(text) > MAX_BYTES or len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
+        refuse(f"The document is longer than {MAX_BYTES} bytes.")
+
+
+def refuse_costly(schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any] | None) -> bool:
+    """Refuse a document that asks for too much. True: it depends on the variables, so it is to be weighed each time."""
+    operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+    fragments = [node for node in document.definitions if isinstance(node, FragmentDefinitionNode)]
+    _bound("operations", len(operations), MAX_OPERATIONS)
+    _bound("fragments", len(fragments), MAX_FRAGMENTS)
+    walk = _Walk(schema, fragments, {**_defaults(operations), **(variables or {})})
+    for fragment in fragments:
+        _refuse(walk.fragment(fragment.name.value, 0))
+    for operation in operations:
+        weight = walk.operation(operation)
+        _bound("root fields", weight.width, MAX_ROOT_FIELDS)
+        _refuse(weight)
+    return walk.depends_on_variables
+
+
+def _refuse(weight: Weight) -> None:
+    _bound("levels of fields", weight.depth, MAX_DEPTH)
+    _bound("fields", weight.fields, MAX_FIELDS)
+    _bound("aliases", weight.aliases, MAX_ALIASES)
+    _bound("directives", weight.directives, MAX_DIRECTIVES)
+    _bound("__schema fields", weight.schemas, MAX_SCHEMA_FIELDS)
+    _bound("introspection lists inside one another", weight.introspection_lists, MAX_INTROSPECTION_LISTS)
+    _bound("nodes by its page sizes", weight.nodes, MAX_NODES)
+
+
+def _bound(what: str, found: int, most: int) -> None:
+    if found > most:
+        refuse(f"The document asks for too many {what}: {most} are allowed.")
+
+
+def _defaults(operations: list[OperationDefinitionNode]) -> dict[str, int]:
+    """What variables are when they are not given: the largest where operations differ, to weigh them all at once."""
+    found: dict[str, int] = {}
+    for operation in operations:
+        for definition in operation.variable_definitions or ():
+            name, number = definition.variable.name.value, _number(definition.default_value)
+            found[name] = max(found.get(name, 0), number)
+    return found
+
+
+def _number(node: ValueNode | None) -> int:
+    if not isinstance(node, IntValueNode):
+        return PAGE_DEFAULT
+    return int(node.value) if len(node.value) <= LONGEST_INT else MAX_NODES + 1
+
+
+class _Walk:
+    """One walk over one document, with what it has weighed already."""
+
+    def __init__(
+        self, schema: GraphQLSchema, fragments: list[FragmentDefinitionNode], variables: Mapping[str, Any]
+    ) -> None:
+        self.schema = schema
+        self.fragments = {fragment.name.value: fragment for fragment in fragments}
+        self.variables = variables
+        self.weighed: dict[str, Weight] = {}
+        self.open: set[str] = set()
+        self.depends_on_variables = False
+
+    def operation(self, node: OperationDefinitionNode) -> Weight:
+        kind = self.schema.get_root_type(node.operation)
+        weight = self.selections(node.selection_set, kind, 0).beside(_directives(node.directives))
+        for definition in node.variable_definitions or ():
+            weight = weight.beside(_directives(definition.directives))
+        return weight
+
+    def fragment(self, name: str, level: int) -> Weight:
+        if name in self.weighed:
+            return self.weighed[name]
+        if name in self.open:
+            refuse("Fragments must not contain each other in a circle.")
+        node = self.fragments.get(name)
+        if node is None:
+            return Weight()  # for validation to refuse
+        self.open.add(name)
+        inside = self.selections(node.selection_set, self._named(node.type_condition.name.value), level + 1)
+        self.open.remove(name)
+        self.weighed[name] = inside.beside(_directives(node.directives))
+        return self.weighed[name]
+
+    def selections(self, node: SelectionSetNode | None, parent: GraphQLNamedType | None, level: int) -> Weight:
+        if level > MAX_NESTING:
+            refuse("The document is nested too deeply.")
+        weight = Weight()
+        for selection in node.selections if node else ():
+            weight = weight.beside(self._selection(selection, parent, level))
+        return weight
+
+    def _selection(self, node: SelectionNode, parent: GraphQLNamedType | None, level: int) -> Weight:
+        inside = Weight()
+        if isinstance(node, FieldNode):
+            inside = self._field(node, parent, level)
+        elif isinstance(node, FragmentSpreadNode):
+            inside = self.fragment(node.name.value, level)
+        elif isinstance(node, InlineFragmentNode):
+            kind = self._named(node.type_condition.name.value) if node.type_condition else parent
+            inside = self.selections(node.selection_set, kind, level + 1)
+        return inside.beside(_directives(node.directives))
+
+    def _field(self, node: FieldNode, parent: GraphQLNamedType | None, level: int) -> Weight:
+        name, definition = node.name.value, self._definition(parent, node.name.value)
+        kind = get_named_type(definition.type) if definition else None
+        inside = self.selections(node.selection_set, kind, level + 1)
+        size = self._page_size(node, definition)
+        lists = parent is not None and parent.name == "__Type" and name in INTROSPECTION_LISTS
+        return inside._replace(
+            depth=inside.depth + 1,
+            width=1,
+            fields=inside.fields + 1,
+            aliases=inside.aliases + bool(node.alias),
+            schemas=inside.schemas + (name == "__schema"),
+            introspection_lists=inside.introspection_lists + lists,
+            nodes=inside.nodes if size is None else size * max(1, inside.nodes),
+        )
+
+    def _page_size(self, node: FieldNode, definition: GraphQLField | None) -> int | None:
+        """How many nodes a page may have: the larger of first and last; None for a field that has no pages."""
+        given = [
+            self._size(argument.value) for argument in node.arguments or () if argument.name.value in PAGE_ARGUMENTS
+        ]
+        if given:
+            return max(given)
+        return PAGE_DEFAULT if definition and any(name in definition.args for name in PAGE_ARGUMENTS) else None
+
+    def _size(self, node: ValueNode) -> int:
+        if not isinstance(node, VariableNode):
+            return max(0, _number(node))
+        self.depends_on_variables = True
+        value = self.variables.get(node.name.value)
+        return max(0, value) if isinstance(value, int) and not isinstance(value, bool) else PAGE_DEFAULT
+
+    def _definition(self, parent: GraphQLNamedType | None, name: str) -> GraphQLField | None:
+        return self.schema.get_field(parent, name) if is_composite_type(parent) else None
+
+    def _named(self, name: str) -> GraphQLNamedType | None:
+        return self.schema.type_map.get(name)
+
+
+def _directives(nodes: tuple[DirectiveNode, ...] | None) -> Weight:
+    return Weight(directives=len(nodes or ()))

@@ -1,0 +1,10 @@
+"""What has an id of its own, unique in the whole API."""
+
+import strawberry
+
+
+@strawberry.interface(description="Anything that can be fetched again by its id alone.")
+class Node:
+    """Relay's Node: https://relay.dev/graphql/objectidentification.htm."""
+
+    id: strawberry.ID = strawberry.field(description="An opaque id, unique in the whole API.")

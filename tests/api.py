@@ -1,0 +1,121 @@
+"""The API as a client meets it: a served app in this process, spoken to over HTTP."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from models.secret import Keyring, Secret
+from tests.faulty_voice import FaultyVoice, Plan, faultless
+from trunkline.asgi import served
+from trunkline.settings import Settings
+from trunkline.voice.sandbox import SandboxVoice
+
+KEY = "tl_a-key-of-the-tests-and-of-nobody-else"
+PASSWORD = "correct-horse-battery"
+TRUNK: dict[str, Any] = {
+    "sipTrunkType": "NUMBER",
+    "phoneNumber": "+40741926265",
+    "nickname": "Front desk",
+    "sipUsername": "alice",
+    "sipPassword": PASSWORD,
+    "sipAddress": "8.8.4.4",
+    "sipCallingFormat": "PLUS_E164",
+    "inboundAuthorizationType": "AUTH",
+}
+TRUNK_FIELDS = """
+  id sipTrunkType phoneNumber nickname sipUsername sipAddress sipPort sipTransport mediaEncryption sipCallingFormat
+  inboundAuthorizationType allowedInboundIps countryCode outboundProxy status inboundTrunkId outboundTrunkId
+  createdAt updatedAt
+"""
+ERRORS = "userErrors { code message field retryable retryAfter } warnings { code message field }"
+CREATE = f"""mutation Create($input: CreateSipTrunkInput!) {{
+  createSipTrunk(input: $input) {{ message sipTrunk {{ {TRUNK_FIELDS} }} {ERRORS} }}
+}}"""
+NORMALIZED = """phoneNumber nickname sipUsername sipAddress sipPort sipTransport mediaEncryption allowedInboundIps
+  countryCode calledTexts callerId"""
+VALIDATE = f"""mutation Validate($input: CreateSipTrunkInput!) {{
+  validateSipTrunk(input: $input) {{ valid message normalized {{ {NORMALIZED} }} {ERRORS} }}
+}}"""
+LIST = f"{{ sipTrunks(first: 100) {{ totalCount nodes {{ {TRUNK_FIELDS} }} }} }}"
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """A client with a key. Answers are checked to be 200 and free of request errors unless `raw` is used."""
+
+    client: httpx.AsyncClient
+
+    async def raw(self, query: str, variables: dict[str, Any] | None = None) -> httpx.Response:
+        return await self.client.post("/graphql", json={"query": query, "variables": variables})
+
+    async def ask(self, query: str, variables: dict[str, Any] | None = None) -> dict[str, Any]:
+        response = await self.raw(query, variables)
+        answer = response.json()
+        assert response.status_code == 200, answer
+        assert "errors" not in answer, answer
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    async def create(self, **changes: Any) -> dict[str, Any]:
+        payload: dict[str, Any] = (await self.ask(CREATE, {"input": given(**changes)}))["createSipTrunk"]
+        return payload
+
+    async def validate(self, **changes: Any) -> dict[str, Any]:
+        payload: dict[str, Any] = (await self.ask(VALIDATE, {"input": given(**changes)}))["validateSipTrunk"]
+        return payload
+
+    async def trunks(self) -> list[dict[str, Any]]:
+        nodes: list[dict[str, Any]] = (await self.ask(LIST))["sipTrunks"]["nodes"]
+        return nodes
+
+
+def given(**changes: Any) -> dict[str, Any]:
+    """The input of a good trunk with changes; a change to `...` leaves the field out."""
+    return {name: value for name, value in (TRUNK | changes).items() if value is not ...}
+
+
+def codes(payload: dict[str, Any]) -> list[str]:
+    return [error["code"] for error in payload["userErrors"]]
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """A served app, its client and its voice backend."""
+
+    api: Api
+    voice: FaultyVoice
+    settings: Settings
+
+
+def quick_settings(folder: Path, **changes: Any) -> Settings:
+    """Settings of tests: a folder of their own, short times."""
+    plain = Settings(
+        database_url=Secret(f"sqlite://{folder}/trunkline.db"),
+        bootstrap_key=Secret(KEY),
+        provision_timeout=1.5,
+        settle_time=0.2,
+        reconcile_interval=0.2,
+        allowed_hosts=("testserver",),
+    )
+    fields = {name: getattr(plain, name) for name in plain.__dataclass_fields__}
+    return Settings(**(fields | changes))
+
+
+@asynccontextmanager
+async def served_house(settings: Settings, plan: Plan = faultless) -> AsyncIterator[House]:
+    """Serve in this process over the sandbox, whose calls may fail by plan."""
+    made: list[FaultyVoice] = []
+
+    def voice(_settings: Settings, keyring: Keyring) -> FaultyVoice:
+        made.append(FaultyVoice(SandboxVoice(settings.sandbox_path, keyring), plan))
+        return made[0]
+
+    async with served(settings, voice) as running:
+        transport = httpx.ASGITransport(running.app)
+        headers = {"authorization": f"Bearer {KEY}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=headers) as client:
+            yield House(Api(client), made[0], settings)

@@ -1,0 +1,79 @@
+"""Fixtures of the real servers, each started once. A missing one skips its tests and is told at the end of the run.
+
+With TRUNKLINE_REQUIRE_REAL=1, as in CI, it fails them.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from scripts import voice_stack
+from tests.conftest import REAL_SERVER
+from tests.real.servers import LiveKitServer, Postgres, postgres_binaries, running_livekit, running_postgres
+from tests.server_process import ServerProcess
+
+NODE_COMMANDS = Path(__file__).parent / "node" / "node_modules" / ".bin"
+INSTALLED_BY = {"node": "apt-get install nodejs", "playwright-core": "npm ci --prefix tests/real/node"}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Note which real servers a test meets: the summary and CI count them."""
+    for server in {"livekit", "postgres"} & set(getattr(item, "fixturenames", ())):
+        item.user_properties.append((REAL_SERVER, server))
+
+
+def _unavailable(what: str) -> NoReturn:
+    if os.environ.get("TRUNKLINE_REQUIRE_REAL") == "1":
+        pytest.fail(f"needs {what}", pytrace=False)
+    pytest.skip(f"needs {what}")
+
+
+@pytest.fixture(scope="session")
+def needs() -> Callable[[str], str]:
+    """`needs("chromium")` is the command's path; without the command the test is skipped."""
+
+    def path_of(command: str) -> str:
+        found = shutil.which(command) or shutil.which(command, path=NODE_COMMANDS)
+        return found or _unavailable(f"{command} ({INSTALLED_BY.get(command, f'apt-get install {command}')})")
+
+    return path_of
+
+
+@pytest.fixture(scope="session")
+def livekit() -> Iterator[LiveKitServer]:
+    """A real livekit-server. A test that stops it starts it again."""
+    lacking = voice_stack.missing("redis-server")
+    if not voice_stack.binary().exists():
+        lacking.append(f"livekit-server {voice_stack.VERSION} (scripts/voice --build)")
+    if lacking:
+        _unavailable(" and ".join(lacking))
+    with running_livekit() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A real PostgreSQL."""
+    binaries = postgres_binaries()
+    if binaries is None:
+        _unavailable("PostgreSQL (apt-get install postgresql)")
+    with running_postgres(binaries) as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres: Postgres) -> str:
+    """A database of the test's own."""
+    return postgres.new_database()
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A served trunkline with SQLite and the sandbox: `.url`, `.key`, `.log`."""
+    folder: Path = tmp_path_factory.mktemp("served")
+    with ServerProcess(folder) as server:
+        yield server

@@ -1,0 +1,35 @@
+"""What every voice backend does: one suite, run against the sandbox and against a real LiveKit alike.
+
+Each case takes a backend, which may hold foreign objects. What is expected was seen on livekit-server 1.13.5, its
+oversights included.
+"""
+
+from collections.abc import Awaitable, Callable
+from inspect import iscoroutinefunction
+
+from models.trunk_leg import LegKind
+from tests import voice_changing, voice_creating
+from trunkline.voice import VoiceBackend
+
+Case = Callable[[VoiceBackend], Awaitable[None]]
+
+CASES: list[Case] = [
+    function
+    for module in (voice_creating, voice_changing)
+    for name, function in vars(module).items()
+    if iscoroutinefunction(function) and function.__module__ == module.__name__ and not name.startswith("_")
+]
+
+
+async def run(case: Case, voice: VoiceBackend) -> None:
+    """Run a case and take away what it made."""
+    before = await _ids(voice)
+    try:
+        await case(voice)
+    finally:
+        for kind, voice_id in await _ids(voice) - before:
+            await voice.delete(kind, voice_id)
+
+
+async def _ids(voice: VoiceBackend) -> set[tuple[LegKind, str]]:
+    return {(kind, held.voice_id) for kind in LegKind for held in await voice.list(kind)}

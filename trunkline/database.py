@@ -1,0 +1,155 @@
+"""The database: opening it, migrating it, its clock and its identity. Refuses to show a URL's password."""
+
+import fcntl
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from tortoise import Tortoise
+from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.exceptions import BaseORMException, IntegrityError
+from tortoise.migrations.executor import MigrationExecutor
+
+from models.identifiers import new_id
+from models.workspace import Installation, Workspace
+from trunkline.settings import SQLITE, SettingError, Settings
+
+CONNECTION = "default"
+MIGRATION_LOCK = 0x7472_756E  # any number of our own for PostgreSQL's advisory lock
+DEFAULT_WORKSPACE = "default"
+MODULES = ("models.sip_trunk", "models.trunk_leg", "models.workspace")
+# busy_timeout: other processes (the command line) may write; synchronous: an answered create is on disk
+SQLITE_PRAGMAS = "journal_mode=WAL&synchronous=FULL&busy_timeout=5000&foreign_keys=ON"
+SETTING = "TRUNKLINE_DATABASE_URL"
+
+Row = TypeVar("Row", Installation, Workspace)
+
+
+class DatabaseError(Exception):
+    """A database that cannot be used: one line, without any value of a row or a password."""
+
+
+def tortoise_config(settings: Settings) -> dict[str, Any]:
+    """Tortoise's configuration of these settings."""
+    models = {"models": list(MODULES), "migrations": "models.migrations", "default_connection": CONNECTION}
+    return {"connections": {CONNECTION: _connection(settings)}, "apps": {"models": models}, "use_tz": True}
+
+
+def _connection(settings: Settings) -> str:
+    if settings.sqlite_file:
+        return f"{SQLITE}{settings.sqlite_file}?{SQLITE_PRAGMAS}"
+    return "asyncpg" + settings.database_url.reveal().removeprefix(urlsplit(settings.database_url.reveal()).scheme)
+
+
+def private_file(path: Path) -> None:
+    """Make an empty file that only we can read, unless it is there; SQLite gives its WAL the same mode."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[None]:
+    """Open the database for this process, and close it whatever happens."""
+    if settings.sqlite_file:
+        try:
+            private_file(settings.sqlite_file)
+        except OSError as error:
+            raise SettingError(SETTING, f"the file cannot be made: {error.strerror}") from None
+    # Requests run in other tasks than the start, so the context has to be found from everywhere.
+    context = await Tortoise.init(config=tortoise_config(settings), _enable_global_fallback=True)
+    try:
+        yield
+    finally:
+        await context.close_connections()
+
+
+@asynccontextmanager
+async def migrated(settings: Settings) -> AsyncIterator[None]:
+    """Open the database with every migration applied; replicas that start together take turns."""
+    async with AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(opened(settings))
+            await _migrate(settings)
+        except (BaseORMException, OSError, ValueError) as error:  # asyncpg's own texts quote values
+            message = f"the database {shown(settings)} cannot be used ({type(error).__name__})"
+            raise DatabaseError(message) from None
+        yield
+
+
+async def _migrate(settings: Settings) -> None:
+    connection = Tortoise.get_connection(CONNECTION)
+    if settings.sqlite_file:
+        await _executor(connection, settings).migrate()
+        return
+    async with connection.acquire_connection() as holder:  # the lock is this connection's
+        await holder.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
+        try:
+            await _executor(connection, settings).migrate()
+        finally:
+            await holder.execute("SELECT pg_advisory_unlock($1)", MIGRATION_LOCK)
+
+
+def _executor(connection: BaseDBAsyncClient, settings: Settings) -> MigrationExecutor:
+    return MigrationExecutor(connection, tortoise_config(settings)["apps"])
+
+
+async def pending_migrations(settings: Settings) -> int:
+    """How many migrations the database lacks."""
+    return len(await _executor(Tortoise.get_connection(CONNECTION), settings).plan())
+
+
+async def now() -> datetime:
+    """The database's clock, which all replicas share; on SQLite there is one process and its clock is as good."""
+    connection = Tortoise.get_connection(CONNECTION)
+    if connection.capabilities.dialect == "sqlite":
+        return datetime.now(UTC)
+    rows = await connection.execute_query_dict("SELECT clock_timestamp() AS now")
+    at: datetime = rows[0]["now"]
+    return at
+
+
+async def installation() -> Installation:
+    """The database's identity, made with it."""
+    return await _the_one(Installation, {"only": True}, "inst")
+
+
+async def default_workspace() -> Workspace:
+    """The workspace that is there from the start."""
+    return await _the_one(Workspace, {"name": DEFAULT_WORKSPACE}, "ws")
+
+
+async def _the_one(model: type[Row], key: dict[str, Any], prefix: str) -> Row:
+    if row := await model.get_or_none(**key):
+        return row
+    try:
+        return await model.create(id=new_id(prefix), created_at=await now(), **key)
+    except IntegrityError:  # another replica made it in this instant
+        return await model.get(**key)
+
+
+def shown(settings: Settings) -> str:
+    """The database URL as it may be shown."""
+    url = settings.database_url.reveal()
+    password = urlsplit(url).password
+    return url.replace(f":{password}@", ":********@") if password else url
+
+
+@contextmanager
+def only_process(settings: Settings) -> Iterator[None]:
+    """Keep a second server off the same SQLite file: claims of a dead process are told by there being only one."""
+    if settings.sqlite_file is None:
+        yield
+        return
+    path = settings.sqlite_file.with_name(settings.sqlite_file.name + ".lock")
+    private_file(path)
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            why = f"{settings.sqlite_file} is in use by another trunkline process; use PostgreSQL for several"
+            raise SettingError(SETTING, why) from None
+        yield

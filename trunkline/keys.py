@@ -1,0 +1,132 @@
+"""API keys: made, shown once, stored as an HMAC, recognised. Refuses typing errors before it asks the database.
+
+A key made here is `tl_` + 8 characters of id + `_` + 32 random base62 characters + 6 of CRC-32, so that secret scanners
+and typing errors are recognised (the form follows GitHub's). A supplied TRUNKLINE_BOOTSTRAP_KEY has no id: it is looked
+up by its HMAC.
+"""
+
+import hmac
+import re
+import secrets
+import string
+import zlib
+from dataclasses import dataclass
+
+from tortoise.exceptions import IntegrityError
+
+from models.identifiers import new_id
+from models.secret import Keyring, Secret
+from models.workspace import ApiKey
+from trunkline import database
+from trunkline.settings import BOOTSTRAP_KEY, SettingError
+
+BASE62 = string.digits + string.ascii_letters
+ID_CHARACTERS = 8
+RANDOM_CHARACTERS = 32
+CHECKSUM_CHARACTERS = 6
+MADE = re.compile(r"tl_([0-9A-Za-z]{8})_[0-9A-Za-z]{38}")
+SHOWN_CHARACTERS = 11  # tl_ and the id
+BOOTSTRAP_NAME = "bootstrap"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request."""
+
+    workspace_id: str
+    key_id: str
+
+
+def made_key() -> Secret:
+    """Make a new random key."""
+
+    def drawn(count: int) -> str:
+        return "".join(secrets.choice(BASE62) for _ in range(count))
+
+    body = f"tl_{drawn(ID_CHARACTERS)}_{drawn(RANDOM_CHARACTERS)}"
+    return Secret(body + _checksum(body))
+
+
+def is_mistyped(text: str) -> bool:
+    """Tell a key of our own form whose checksum is wrong."""
+    return bool(MADE.fullmatch(text)) and _checksum(text[:-CHECKSUM_CHARACTERS]) != text[-CHECKSUM_CHARACTERS:]
+
+
+def _checksum(body: str) -> str:
+    number = zlib.crc32(body.encode())
+    digits = ""
+    for _ in range(CHECKSUM_CHARACTERS):
+        number, digit = divmod(number, len(BASE62))
+        digits = BASE62[digit] + digits
+    return digits
+
+
+async def create_key(keyring: Keyring, workspace_id: str, name: str) -> tuple[ApiKey, Secret]:
+    """Make and store a key; the secret is returned this once."""
+    secret = made_key()
+    lookup = secret.reveal()[3 : 3 + ID_CHARACTERS]
+    return await _store(keyring, workspace_id, name, secret, lookup), secret
+
+
+async def _store(keyring: Keyring, workspace_id: str, name: str, secret: Secret, lookup: str) -> ApiKey:
+    text = secret.reveal()
+    return await ApiKey.create(
+        id=new_id("key"),
+        workspace_id=workspace_id,
+        name=name,
+        prefix=text[:SHOWN_CHARACTERS],
+        lookup=lookup,
+        digest=keyring.digest(text),
+        pepper_id=keyring.writing,
+        created_at=await database.now(),
+    )
+
+
+async def ensure_bootstrap_key(keyring: Keyring, workspace_id: str, secret: Secret) -> str | None:
+    """See to it that the supplied key is known; a sentence when it was revoked, for it stays so."""
+    text = secret.reveal()
+    if is_mistyped(text):
+        why = "looks like a key made by trunkline with a typing error in it"
+        raise SettingError("TRUNKLINE_BOOTSTRAP_KEY", why)
+    known = await _look_up(keyring, text)
+    if known is None:
+        lookup = MADE.fullmatch(text)
+        try:
+            await _store(
+                keyring, workspace_id, BOOTSTRAP_NAME, secret, lookup[1] if lookup else _hmac_lookup(keyring, text)
+            )
+        except IntegrityError:  # another replica stored it in this instant
+            return None
+    elif known.revoked_at:
+        return f"TRUNKLINE_BOOTSTRAP_KEY: the key {known.id} was revoked and stays revoked"
+    return None
+
+
+async def authenticate(keyring: Keyring, header: str | None) -> Caller | None:
+    """Recognise the caller from an Authorization header's value."""
+    scheme, _, text = (header or "").partition(" ")
+    text = text.strip()
+    if scheme.lower() != "bearer" or not BOOTSTRAP_KEY.fullmatch(text) or is_mistyped(text):
+        return None
+    key = await _look_up(keyring, text)
+    if key is None or key.revoked_at:
+        return None
+    return Caller(workspace_id=key.workspace_id, key_id=key.id)
+
+
+async def _look_up(keyring: Keyring, text: str) -> ApiKey | None:
+    made = MADE.fullmatch(text)
+    lookups = [made[1]] if made else [_hmac_lookup(keyring, text, key_id) for key_id in keyring.key_ids]
+    key = await ApiKey.get_or_none(lookup__in=lookups)
+    if key is None or key.pepper_id not in keyring.key_ids:
+        return None
+    return key if hmac.compare_digest(keyring.digest(text, key.pepper_id), bytes(key.digest)) else None
+
+
+def _hmac_lookup(keyring: Keyring, text: str, key_id: str | None = None) -> str:
+    return keyring.digest("lookup " + text, key_id).hex()
+
+
+async def revoke_key(key_id: str) -> bool:
+    """Revoke a key for good; False when there is no such key that still works."""
+    return bool(await ApiKey.filter(id=key_id, revoked_at=None).update(revoked_at=await database.now()))

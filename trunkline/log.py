@@ -1,0 +1,31 @@
+"""The log: one JSON line per event on standard error. Bodies, queries, headers and variables are never written."""
+
+import logging
+import sys
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+def configure_log() -> None:
+    """Send structlog's and the libraries' lines to standard error."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    logging.basicConfig(level=logging.WARNING, handlers=[_JsonLines()], force=True)
+
+
+class _JsonLines(logging.Handler):
+    """Lines of libraries: who speaks and how loud. Their texts and tracebacks may quote values, so they stay out."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
+        log.log(record.levelno, "library", logger=record.name, at=f"{record.module}:{record.lineno}", error=error)

@@ -1,0 +1,87 @@
+"""Making and removing the legs of one trunk at the voice backend. Never meets its own remains, never doubles.
+
+A creation whose outcome is unknown is looked for by its marker: found, it is taken; not found, it may still arrive, so
+nothing is made in its place and the claim stays until the absence is proven (trunkline.reconcile).
+"""
+
+import contextlib
+from collections.abc import Iterable
+
+from models.sip_trunk import RetiredTrunk
+from models.trunk_leg import LegKind
+from trunkline.services import Services
+from trunkline.voice import Held, Leg, Marker, VoiceBackend, VoiceCause, VoiceError
+
+
+async def make_leg(services: Services, leg: Leg, *, continued: bool) -> str:
+    """Make one leg and return its voice id, or raise VoiceError. `continued`: an earlier attempt may have made it."""
+    if continued and (voice_id := await _adopt(services.voice, leg)):
+        return voice_id
+    try:
+        return await services.voice.create(leg)
+    except VoiceError as error:
+        if error.cause is VoiceCause.OUTCOME_UNKNOWN:
+            with contextlib.suppress(VoiceError):  # then it stays unknown
+                if voice_id := await _adopt(services.voice, leg):
+                    return voice_id
+        if error.cause is VoiceCause.CONFLICT:
+            return await _settle_conflict(services, leg, error)
+        raise
+
+
+async def remove(voice: VoiceBackend, objects: Iterable[Held]) -> None:
+    """Remove objects from the voice backend; the first failure is raised."""
+    for held in objects:
+        await voice.delete(held.leg.kind, held.voice_id)
+
+
+async def _settle_conflict(services: Services, leg: Leg, conflict: VoiceError) -> str:
+    """A number is taken: by this very trunk (an earlier request arrived late), by remains, or by somebody else."""
+    if voice_id := await _adopt(services.voice, leg):
+        return voice_id
+    remains = await _retired_remains(services, leg)
+    if not remains:
+        raise conflict
+    await remove(services.voice, remains)
+    return await services.voice.create(leg)
+
+
+async def _adopt(voice: VoiceBackend, leg: Leg) -> str | None:
+    """Find the leg by its marker and make it equal to what is wanted; more than one: the sweep removes the others."""
+    wanted = Marker.from_metadata(leg.metadata)
+    found = [held for held in await voice.list(leg.kind) if held.marker and same_leg(held.marker, wanted)]
+    if not found:
+        return None
+    held = min(found, key=lambda each: each.voice_id)
+    if held.leg != leg:
+        await voice.replace(held.voice_id, leg)
+    return held.voice_id
+
+
+def same_leg(one: Marker, other: Marker | None) -> bool:
+    """Whether two markers name the same leg, whatever its revision."""
+    return other is not None and one.identity == other.identity
+
+
+async def _retired_remains(services: Services, leg: Leg) -> list[Held]:
+    """What arrived late of trunks of this installation that are gone for good: it may hold the leg's number."""
+    if leg.kind is not LegKind.INBOUND:
+        return []
+    ours = [each for each in await services.voice.list(leg.kind) if is_of(services.installation_id, each)]
+    retired = await retired_among(trunk_of(held) for held in ours)
+    return [held for held in ours if trunk_of(held) in retired]
+
+
+def is_of(installation_id: str, held: Held) -> bool:
+    """Whether an object carries the marker of this very installation; nothing else is ever touched."""
+    return held.marker is not None and held.marker.installation == installation_id
+
+
+def trunk_of(held: Held) -> str:
+    """The trunk that an object of ours belongs to; empty for foreign ones."""
+    return held.marker.trunk if held.marker else ""
+
+
+async def retired_among(trunk_ids: Iterable[str]) -> set[str]:
+    """Which of these trunks are gone for good."""
+    return {row.id for row in await RetiredTrunk.filter(id__in=list(trunk_ids))}

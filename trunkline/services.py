@@ -1,0 +1,44 @@
+"""What the use cases work with, put together once by the composition root."""
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from models.secret import Keyring
+from trunkline.resolver import Resolver
+from trunkline.settings import Settings
+from trunkline.voice import VoiceBackend
+
+T = TypeVar("T")
+
+
+class Tasks:
+    """Work that goes on when the client has gone away, and that the process waits for before it ends."""
+
+    def __init__(self) -> None:
+        self._running: set[asyncio.Task[Any]] = set()
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Do the work in a task of its own and wait for it; cancelling the wait does not cancel the work."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+        return await asyncio.shield(task)
+
+    async def finish(self) -> None:
+        """Wait for all that is under way."""
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Settings, secrets, the voice backend, name resolution, and what runs beside the requests."""
+
+    settings: Settings
+    keyring: Keyring
+    voice: VoiceBackend
+    resolver: Resolver
+    installation_id: str
+    tasks: Tasks = field(default_factory=Tasks)
+    work: asyncio.Event = field(default_factory=asyncio.Event)  # set: the reconciler has something to do at once

@@ -1,0 +1,107 @@
+"""What a start needs before anything is served: the key ring, the database's identity, a first API key."""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from models.secret import Keyring, KeyringError, Secret
+from models.sip_trunk import SipTrunk
+from models.workspace import ApiKey
+from trunkline import claims, database
+from trunkline.keys import create_key, ensure_bootstrap_key
+from trunkline.settings import SettingError, Settings
+
+KEYS_SETTING = "TRUNKLINE_SECRET_KEYS"
+KEYRING_FILE = "secret-keys"
+API_KEY_FILE = "api-key"
+FIRST_KEY_ID = "k1"
+FIRST_KEY_NAME = "first start"
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What is known once the database is open."""
+
+    keyring: Keyring
+    installation_id: str
+    workspace_id: str
+
+
+@asynccontextmanager
+async def started(settings: Settings) -> AsyncIterator[Started]:
+    """Open and migrate the database, with a key ring that fits it; SettingError or DatabaseError in one line if not."""
+    async with database.migrated(settings):
+        keyring = load_keyring(settings)
+        await _refuse_a_wrong_ring(keyring)
+        installation = await database.installation()
+        workspace = await database.default_workspace()
+        yield Started(keyring, installation.id, workspace.id)
+
+
+def load_keyring(settings: Settings) -> Keyring:
+    """The ring of the settings; on SQLite, unless told otherwise, of a file that is made at the first start."""
+    ring = settings.secret_keys
+    if ring is None and settings.sqlite_file is None:
+        raise SettingError(KEYS_SETTING, "is required with PostgreSQL; `python -m trunkline keyring new` makes one")
+    try:
+        return Keyring.parse(ring.reveal() if ring else _kept(settings.data_folder / KEYRING_FILE))
+    except KeyringError as error:
+        where = KEYS_SETTING if ring else str(settings.data_folder / KEYRING_FILE)
+        raise SettingError(where, str(error)) from None
+
+
+def _kept(path: Path) -> str:
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        write_private(path, Keyring.generate(FIRST_KEY_ID) + "\n")
+        return path.read_text()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a new file that only we can read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_CREAT | os.O_WRONLY | os.O_TRUNC | os.O_CLOEXEC, 0o600), "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+
+
+async def _refuse_a_wrong_ring(keyring: Keyring) -> None:
+    used = set(await SipTrunk.all().distinct().values_list("sip_password_key", flat=True))
+    used |= set(await ApiKey.filter(revoked_at=None).distinct().values_list("pepper_id", flat=True))
+    if missing := sorted(str(key_id) for key_id in used - set(keyring.key_ids)):
+        raise SettingError(KEYS_SETTING, f"lacks the key {', '.join(missing)}, which this database needs")
+
+
+async def ensure_keys(settings: Settings, start: Started) -> Path | None:
+    """See to it that there is an API key; the file of the one that the first start made."""
+    path = settings.data_folder / API_KEY_FILE
+    if settings.bootstrap_key:
+        notice = await ensure_bootstrap_key(start.keyring, start.workspace_id, settings.bootstrap_key)
+        if notice:
+            log.warning("bootstrap_key_revoked", notice=notice)
+        return None
+    if not await ApiKey.exists():
+        _key, secret = await create_key(start.keyring, start.workspace_id, FIRST_KEY_NAME)
+        write_private(path, secret.reveal() + "\n")
+    return path if path.exists() else None
+
+
+def first_key(path: Path) -> Secret:
+    """Read the key that the first start made."""
+    return Secret(path.read_text().strip())
+
+
+async def take_claims_over(settings: Settings) -> None:
+    """On SQLite this process is the only one, so whoever held a claim is dead."""
+    if settings.sqlite_file:
+        await claims.abandon_all()

@@ -1,0 +1,200 @@
+"""A voice backend in a file, with LiveKit's rules: for trying out, tests and demos. Refuses to place or take calls.
+
+Its rules are the real server's, also where those overlook something: tests/voice_contract.py runs against both. Two
+processes may share the file; the passwords in it are sealed.
+"""
+
+import json
+import sqlite3
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from random import Random, SystemRandom
+from typing import Any, TypeVar
+
+from models.secret import Keyring, KeyringError, Place, Secret
+from models.sip_trunk import SipTransport
+from models.trunk_leg import LegKind
+from trunkline.phone import called_text_key
+from trunkline.voice import Encryption, Held, InboundTrunk, Leg, OutboundTrunk, VoiceKind
+from trunkline.voice.sandbox_file import Run, SandboxFileError, error_of, in_a_thread, opened, transaction
+from trunkline.voice.verdicts import Refusal, conflict, missing, refused
+
+ID_PREFIX = "ST_"
+ID_LENGTH = 12
+ID_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"  # livekit/protocol, utils/guid
+ANY_NUMBER = ""  # the text under which a trunk without numbers answers
+NO_PASSWORD = Secret("")
+LEGS: dict[LegKind, Callable[..., Leg]] = {LegKind.INBOUND: InboundTrunk, LegKind.OUTBOUND: OutboundTrunk}
+FROM_JSON: dict[str, Callable[[Any], object]] = {
+    "numbers": tuple,
+    "allowed_addresses": tuple,
+    "encryption": Encryption,
+    "transport": SipTransport,
+    "ringing_timeout": int,
+}
+
+T = TypeVar("T")
+
+
+class SandboxVoice:
+    """Fulfils VoiceBackend. Raises SandboxFileError when the file, or what the key ring makes of it, cannot be used."""
+
+    kind = VoiceKind.SANDBOX
+
+    def __init__(self, path: Path, keyring: Keyring, *, run: Run | None = None, random: Random | None = None) -> None:
+        self._keyring = keyring
+        self._run = run or in_a_thread()
+        self._random = random or SystemRandom()
+        self._db = opened(path)
+        self._prove_keys(path)
+
+    async def create(self, leg: Leg) -> str:
+        """Make an object and return its id."""
+        return await self._do(partial(self._created, leg))
+
+    async def replace(self, voice_id: str, leg: Leg) -> None:
+        """Set every field; as with LiveKit a number that the object did not hold before is not checked."""
+        await self._do(partial(self._replaced, voice_id, leg))
+
+    async def find(self, kind: LegKind, voice_id: str) -> Held | None:
+        """Look one object up by its id."""
+        found = await self._do(partial(self._held, kind, " AND voice_id = ?", voice_id), writing=False)
+        return found[0] if found else None
+
+    async def list(self, kind: LegKind) -> list[Held]:
+        """Every object of a kind, by id."""
+        return [*await self._do(partial(self._held, kind, " ORDER BY voice_id"), writing=False)]
+
+    async def delete(self, kind: LegKind, voice_id: str) -> None:  # noqa: ARG002  # LiveKit's ids need no kind
+        """Remove an object."""
+        await self._do(partial(self._deleted, voice_id))
+
+    async def ping(self) -> None:
+        """Prove that the file can be read."""
+        await self._do(lambda: self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone(), writing=False)
+
+    async def aclose(self) -> None:
+        """Close the file."""
+        await self._run(self._db.close)
+
+    async def _do(self, work: Callable[[], T], *, writing: bool = True) -> T:
+        try:
+            return await self._run(work)
+        except (sqlite3.Error, KeyringError, UnicodeError) as error:
+            raise error_of(error, writing=writing) from error
+
+    def _created(self, leg: Leg) -> str:
+        _raise(refusal_of(leg))
+        voice_id = ID_PREFIX + "".join(self._random.choices(ID_ALPHABET, k=ID_LENGTH))
+        with transaction(self._db):
+            if _collides(self._db, voice_id, leg, is_new=True):
+                raise conflict()
+            self._store(voice_id, leg)
+        return voice_id
+
+    def _replaced(self, voice_id: str, leg: Leg) -> None:
+        _raise(refusal_of(leg))
+        with transaction(self._db):
+            of_kind = "SELECT 1 FROM held WHERE voice_id = ? AND kind = ?"
+            if not self._db.execute(of_kind, (voice_id, leg.kind)).fetchone():
+                raise missing()
+            if _collides(self._db, voice_id, leg, is_new=False):
+                raise conflict()
+            self._store(voice_id, leg)
+
+    def _store(self, voice_id: str, leg: Leg) -> None:
+        told = {field.name: getattr(leg, field.name) for field in fields(leg) if field.name != "auth_password"}
+        sealed = self._keyring.seal(leg.auth_password, _place(voice_id))
+        row = (voice_id, leg.kind, json.dumps(told, ensure_ascii=False), self._keyring.writing, sealed)
+        self._db.execute("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?)", row)
+        self._db.execute("DELETE FROM called WHERE voice_id = ?", (voice_id,))
+        answered = [(text, voice_id) for text in answered_texts(leg)]
+        self._db.executemany("INSERT INTO called VALUES (?, ?)", answered)
+
+    def _deleted(self, voice_id: str) -> None:
+        with transaction(self._db):
+            self._db.execute("DELETE FROM held WHERE voice_id = ?", (voice_id,))
+            self._db.execute("DELETE FROM called WHERE voice_id = ?", (voice_id,))
+
+    def _held(self, kind: LegKind, which: str, *values: str) -> Sequence[Held]:
+        select = "SELECT voice_id, leg, auth_password FROM held WHERE kind = ?"
+        rows = self._db.execute(select + which, (kind, *values)).fetchall()
+        return [
+            Held(voice_id, _leg(kind, text, self._keyring.open(sealed, _place(voice_id))))
+            for voice_id, text, sealed in rows
+        ]
+
+    def _prove_keys(self, path: Path) -> None:
+        """Open one password of each key that wrote any, so that a wrong ring is told at the start."""
+        for voice_id, sealed in self._db.execute("SELECT voice_id, auth_password FROM held GROUP BY key_id").fetchall():
+            try:
+                self._keyring.open(sealed, _place(voice_id))
+            except KeyringError as error:
+                self._db.close()
+                message = f"{path} was written with other secret keys than TRUNKLINE_SECRET_KEYS holds: {error}"
+                raise SandboxFileError(message) from None
+
+
+def refusal_of(leg: Leg) -> Refusal | None:
+    """Tell what LiveKit would refuse about a leg's own fields (protocol/livekit/sip.go, ValidateResult)."""
+    if isinstance(leg, InboundTrunk):
+        protected = leg.auth_username or leg.auth_password != NO_PASSWORD or leg.allowed_addresses or leg.numbers
+        return None if protected else Refusal.UNPROTECTED
+    if not leg.numbers:
+        return Refusal.NO_NUMBERS
+    if not leg.address:
+        return Refusal.NO_ADDRESS
+    if "transport=" in leg.address:
+        return Refusal.ADDRESS_HAS_TRANSPORT
+    if "@" in leg.address or ";" in leg.address or leg.address.startswith(("sip:", "sips:")):
+        return Refusal.ADDRESS_IS_URI
+    return None
+
+
+def answered_texts(leg: Leg) -> frozenset[str]:
+    """The texts that an inbound trunk answers to, as LiveKit compares them."""
+    if not isinstance(leg, InboundTrunk):
+        return frozenset()
+    return frozenset(map(called_text_key, leg.numbers)) or frozenset({ANY_NUMBER})
+
+
+def _collides(db: sqlite3.Connection, voice_id: str, leg: Leg, *, is_new: bool) -> bool:
+    """Tell whether LiveKit would see a conflict (protocol/sip/sip.go, ValidateTrunksIter).
+
+    It compares the trunks that share one of the new numbers or have none; after an update that brings a number the
+    stored copy is not among them, so the update itself is never compared.
+    """
+    texts = answered_texts(leg)
+    listed: dict[str, frozenset[str]] = {}
+    for owner, text in _sharing(db, texts):
+        listed[owner] = listed.get(owner, frozenset()) | {text}
+    if texts and (is_new or voice_id in listed):
+        listed[voice_id] = texts
+    owners: dict[str, str] = {}
+    return any(owners.setdefault(text, owner) != owner for owner, each in listed.items() for text in each)
+
+
+def _sharing(db: sqlite3.Connection, texts: frozenset[str]) -> list[tuple[str, str]]:
+    if not texts:
+        return []
+    if ANY_NUMBER in texts:  # LiveKit's filter by no number lets all trunks through
+        return db.execute("SELECT voice_id, text FROM called").fetchall()
+    sharing = "SELECT voice_id FROM called WHERE text = '' OR text IN (SELECT value FROM json_each(?))"
+    wanted = json.dumps(sorted(texts), ensure_ascii=False)
+    return db.execute(f"SELECT voice_id, text FROM called WHERE voice_id IN ({sharing})", (wanted,)).fetchall()  # noqa: S608  # no value is in it
+
+
+def _leg(kind: LegKind, text: str, password: Secret) -> Leg:
+    told = {name: FROM_JSON.get(name, str)(value) for name, value in json.loads(text).items()}
+    return LEGS[kind](auth_password=password, **told)
+
+
+def _place(voice_id: str) -> Place:
+    return Place(workspace="sandbox", row=voice_id, column="auth_password")
+
+
+def _raise(refusal: Refusal | None) -> None:
+    if refusal:
+        raise refused(refusal)
