@@ -212,10 +212,10 @@ class _Walk:
 
     def _size(self, node: ValueNode) -> int:
         if not isinstance(node, VariableNode):
-            return max(0, _number(node))
+            return max(1, _number(node))
         self.depends_on_variables = True
         value = self.variables.get(node.name.value)
-        return max(0, value) if isinstance(value, int) and not isinstance(value, bool) else PAGE_DEFAULT
+        return max(1, value) if isinstance(value, int) and not isinstance(value, bool) else PAGE_DEFAULT
 
     def _definition(self, parent: GraphQLNamedType | None, name: str) -> GraphQLField | None:
         return self.schema.get_field(parent, name) if is_composite_type(parent) else None

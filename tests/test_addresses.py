@@ -32,14 +32,14 @@ NOT_PUBLIC = """
     64:ff9b:0:1::8.8.8.8 64:ff9b:2::1
     100:: 100::1 100::ffff:ffff:ffff:ffff 100:0:0:1::1
     200::1 400::1 1fff:ffff::1 4000::1 5f00:: 5f00::1 5f00:ffff::1 6000::1 a000::1 e000::1 f000::1
-    2001:: 2001::1 2001:0:4136:e378:8000:63bf:3fff:fdd2 2001:1:: 2001:1::4 2001:2::1 2001:10::1 2001:1f:ffff::1 2001:1ff::1
-    2001:5::1 2001:40::1
+    2001:: 2001::1 2001:0:4136:e378:8000:63bf:3fff:fdd2 2001:1:: 2001:1::4 2001:2::1 2001:10::1 2001:1f:ffff::1
+    2001:1ff::1 2001:5::1 2001:40::1
     2001:db8:: 2001:db8::1 2001:db8:ffff:ffff:ffff:ffff:ffff:ffff
     2002:a00:1:: 2002:7f00:1:: 2002:7f00:1::1 2002:6440:1:: 2002:a9fe:a9fe::1 2002:e000:1:: 2002:c058:6301::1 2002::
     3fff:: 3fff::1 3fff:fff:ffff::1
     fc00::1 fd00::1 fdff::1 fe00::1 fe80::1 fe80::1%eth0 febf::1 fec0:: fec0::1 feff::1
     ff00::1 ff02::1 ff0e::1 ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff
-""".split()
+""".split()  # noqa: SIM905  # a table, not a list of hundreds of lines
 
 # Their neighbours, and the blocks that the registries call globally reachable.
 PUBLIC = """
@@ -50,7 +50,7 @@ PUBLIC = """
     ::ffff:8.8.8.8 64:ff9b::8.8.8.8 2002:808:808:: 2002:808:808::1
     2000::1 2001:1::1 2001:1::2 2001:1::3 2001:3::1 2001:4:112::1 2001:20::1 2001:2f:ffff::1 2001:30::1 2001:200::1
     2001:db7:ffff::1 2001:db9::1 2003::1 2606:4700::1111 2620:4f:8000::1 3ffe:ffff::1 3fff:1000::1
-""".split()
+""".split()  # noqa: SIM905  # a table, not a list of hundreds of lines
 
 
 @pytest.mark.parametrize("text", NOT_PUBLIC)
@@ -89,8 +89,7 @@ def test_every_address_has_a_verdict(address: object) -> None:
         ("203.0.112.0/23", True),
         ("8.8.8.0/24", True),
         ("fc00::/16", False),
-        ("2002:a00::/32", True),
-        ("2002:a00:0::/40", True),
+        ("2002:a00::/32", False),
         ("2002:a00:100::/40", False),
         ("2002:c0a8::/32", False),
         ("2002:a00:1::/64", False),

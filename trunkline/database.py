@@ -18,7 +18,6 @@ from models.identifiers import new_id
 from models.workspace import Installation, Workspace
 from trunkline.settings import SQLITE, SettingError, Settings
 
-CONNECTION = "default"
 MIGRATION_LOCK = 0x7472_756E  # any number of our own for PostgreSQL's advisory lock
 DEFAULT_WORKSPACE = "default"
 MODULES = ("models.sip_trunk", "models.trunk_leg", "models.workspace")
@@ -35,11 +34,12 @@ class DatabaseError(Exception):
 
 def tortoise_config(settings: Settings) -> dict[str, Any]:
     """Tortoise's configuration of these settings."""
-    models = {"models": list(MODULES), "migrations": "models.migrations", "default_connection": CONNECTION}
-    return {"connections": {CONNECTION: _connection(settings)}, "apps": {"models": models}, "use_tz": True}
+    name = "sqlite" if settings.sqlite_file else "postgres"  # Tortoise keeps a statement cache per name in the process
+    models = {"models": list(MODULES), "migrations": "models.migrations", "default_connection": name}
+    return {"connections": {name: _url(settings)}, "apps": {"models": models}, "use_tz": True}
 
 
-def _connection(settings: Settings) -> str:
+def _url(settings: Settings) -> str:
     if settings.sqlite_file:
         return f"{SQLITE}{settings.sqlite_file}?{SQLITE_PRAGMAS}"
     return "asyncpg" + settings.database_url.reveal().removeprefix(urlsplit(settings.database_url.reveal()).scheme)
@@ -81,33 +81,37 @@ async def migrated(settings: Settings) -> AsyncIterator[None]:
 
 
 async def _migrate(settings: Settings) -> None:
-    connection = Tortoise.get_connection(CONNECTION)
     if settings.sqlite_file:
-        await _executor(connection, settings).migrate()
+        await _executor(settings).migrate()
         return
-    async with connection.acquire_connection() as holder:  # the lock is this connection's
+    async with connection().acquire_connection() as holder:  # the lock is this connection's
         await holder.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         try:
-            await _executor(connection, settings).migrate()
+            await _executor(settings).migrate()
         finally:
             await holder.execute("SELECT pg_advisory_unlock($1)", MIGRATION_LOCK)
 
 
-def _executor(connection: BaseDBAsyncClient, settings: Settings) -> MigrationExecutor:
-    return MigrationExecutor(connection, tortoise_config(settings)["apps"])
+def _executor(settings: Settings) -> MigrationExecutor:
+    return MigrationExecutor(connection(), tortoise_config(settings)["apps"])
+
+
+def connection() -> BaseDBAsyncClient:
+    """The open database's connection."""
+    return Installation._meta.db  # noqa: SLF001  # Tortoise has no public name for it
 
 
 async def pending_migrations(settings: Settings) -> int:
     """How many migrations the database lacks."""
-    return len(await _executor(Tortoise.get_connection(CONNECTION), settings).plan())
+    return len(await _executor(settings).plan())
 
 
 async def now() -> datetime:
     """The database's clock, which all replicas share; on SQLite there is one process and its clock is as good."""
-    connection = Tortoise.get_connection(CONNECTION)
-    if connection.capabilities.dialect == "sqlite":
+    database = connection()
+    if database.capabilities.dialect == "sqlite":
         return datetime.now(UTC)
-    rows = await connection.execute_query_dict("SELECT clock_timestamp() AS now")
+    rows = await database.execute_query_dict("SELECT clock_timestamp() AS now")
     at: datetime = rows[0]["now"]
     return at
 

@@ -1,7 +1,7 @@
 """The rules of allowedInboundIps: which addresses the carrier's calls may come from."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_interface
 from itertools import islice
@@ -20,7 +20,7 @@ UNSPECIFIED_AND_MULTICAST = (
     IPv6Network("::/128"),
     IPv6Network("ff00::/8"),
 )
-READ_MAX = 10 * ALLOWED_IPS_MAX  # entries beyond this are not even read: the list is refused in any case
+READ_MAX = 3 * ALLOWED_IPS_MAX  # different texts; a list of more is refused without reading the rest
 QUOTED_MAX = 45
 
 
@@ -46,6 +46,7 @@ class AllowedIps:
 
     authorization: InboundAuthorizationType
     given: int  # entries
+    texts: int  # different ones
     entries: tuple[Entry, ...]
 
     @property
@@ -58,14 +59,15 @@ class AllowedIps:
 
 def read_allowed_ips(authorization: InboundAuthorizationType, texts: Sequence[str] | None) -> AllowedIps:
     """Read a list once, for all of its rules."""
-    is_read = authorization is InboundAuthorizationType.IP
-    return AllowedIps(authorization, len(texts or ()), tuple(_distinct(texts or ())) if is_read else ())
-
-
-def _distinct(texts: Sequence[str]) -> Iterator[Entry]:
+    if authorization is not InboundAuthorizationType.IP or not texts:
+        return AllowedIps(authorization, len(texts or ()), 0, ())
     positions: dict[str, int] = {}
     for position, text in enumerate(texts):
         positions.setdefault(text.strip(), position)
+    return AllowedIps(authorization, len(texts), len(positions), tuple(_distinct(positions)))
+
+
+def _distinct(positions: Mapping[str, int]) -> Iterator[Entry]:
     seen = set[Network]()
     for text, position in islice(positions.items(), READ_MAX):
         read = read_entry(text)
@@ -105,7 +107,7 @@ def digest_authorization_takes_no_addresses(allowed: AllowedIps) -> Problem | No
 
 def allowed_addresses_are_not_too_many(allowed: AllowedIps) -> Problem | None:
     """Duplicates do not count."""
-    if len(allowed.entries) <= ALLOWED_IPS_MAX:
+    if len(allowed.entries) <= ALLOWED_IPS_MAX and allowed.texts <= READ_MAX:
         return None
     message = f"At most {ALLOWED_IPS_MAX} allowed IP addresses or ranges fit. Join neighbouring addresses to ranges."
     return Problem(Code.LIMIT_REACHED, message, FIELD)

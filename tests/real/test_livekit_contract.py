@@ -7,22 +7,20 @@ import pytest
 from google.protobuf.duration_pb2 import Duration
 from livekit import api
 
-from models.secret import Secret
 from models.sip_trunk import SipTransport
 from models.trunk_leg import LegKind
+from tests.real.reaching import reaching
 from tests.real.servers import LiveKitServer
 from tests.voice_contract import CASES, Case, run
 from tests.voice_legs import digits, inbound, outbound
-from trunkline.settings import LiveKit
 from trunkline.voice import Encryption, VoiceError
 from trunkline.voice.livekit import LiveKitVoice, inbound_info, outbound_info
 
 
 @pytest.fixture
 async def voice(livekit: LiveKitServer) -> AsyncIterator[LiveKitVoice]:
-    voice = LiveKitVoice(LiveKit(livekit.url, livekit.api_key, Secret(livekit.api_secret)))
-    yield voice
-    await voice.aclose()
+    async with reaching(livekit) as voice:
+        yield voice
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
@@ -37,8 +35,9 @@ async def raw(livekit: LiveKitServer) -> AsyncIterator[api.LiveKitAPI]:
         yield client
         inbounds = await client.sip.list_inbound_trunk(api.ListSIPInboundTrunkRequest())
         outbounds = await client.sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest())
-        for item in (*inbounds.items, *outbounds.items):
-            await client.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=item.sip_trunk_id))
+        ids = [*(item.sip_trunk_id for item in inbounds.items), *(item.sip_trunk_id for item in outbounds.items)]
+        for voice_id in ids:
+            await client.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=voice_id))
 
 
 async def made(raw: api.LiveKitAPI, info: api.SIPInboundTrunkInfo | api.SIPOutboundTrunkInfo) -> str:

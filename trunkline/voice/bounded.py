@@ -8,6 +8,7 @@ from models.trunk_leg import LegKind
 from trunkline.voice import Held, Leg, VoiceBackend, VoiceCause, VoiceError, VoiceKind
 
 SLOTS = 16
+WAIT_SHARE = 0.5
 BUSY = "The voice backend is busy with other trunks. Nothing was changed; try again in a moment."
 NO_REPLY = "The voice backend did not answer in time. Nothing was changed; try again in a moment."
 UNCONFIRMED = "The voice backend did not answer in time, so it is not known yet whether it did what was asked."
@@ -18,7 +19,8 @@ T = TypeVar("T")
 class Bounded:
     """Fulfils VoiceBackend around another one: every call ends within `call_timeout` seconds, `slots` run at a time.
 
-    The wait for a slot counts. Whoever got none is UNAVAILABLE, since nothing was sent; so is a read without an answer.
+    The wait for a slot counts and takes half of the time at most, since a call sent too late could only end unknown.
+    Whoever got no slot is UNAVAILABLE, for nothing was sent; so is a read without an answer.
     """
 
     def __init__(self, inner: VoiceBackend, call_timeout: float, slots: int = SLOTS) -> None:
@@ -66,10 +68,19 @@ class Bounded:
         return await self._in_time(call, VoiceError(VoiceCause.UNAVAILABLE, NO_REPLY))
 
     async def _in_time(self, call: Callable[[], Awaitable[T]], without_reply: VoiceError) -> T:
-        late = VoiceError(VoiceCause.UNAVAILABLE, BUSY)
+        deadline = asyncio.get_running_loop().time() + self._call_timeout
+        await self._take_slot()
         try:
-            async with asyncio.timeout(self._call_timeout), self._slots:
-                late = without_reply
+            async with asyncio.timeout_at(deadline):
                 return await call()
         except TimeoutError:
-            raise late from None
+            raise without_reply from None
+        finally:
+            self._slots.release()
+
+    async def _take_slot(self) -> None:
+        try:
+            async with asyncio.timeout(self._call_timeout * WAIT_SHARE):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise VoiceError(VoiceCause.UNAVAILABLE, BUSY) from None

@@ -18,7 +18,15 @@ from models.sip_trunk import SipTransport
 from models.trunk_leg import LegKind
 from trunkline.phone import called_text_key
 from trunkline.voice import Encryption, Held, InboundTrunk, Leg, OutboundTrunk, VoiceKind
-from trunkline.voice.sandbox_file import Run, SandboxFileError, error_of, in_a_thread, opened, transaction
+from trunkline.voice.sandbox_file import (
+    PATIENCE_SECONDS,
+    Run,
+    SandboxFileError,
+    error_of,
+    in_a_thread,
+    opened,
+    transaction,
+)
 from trunkline.voice.verdicts import Refusal, conflict, missing, refused
 
 ID_PREFIX = "ST_"
@@ -43,11 +51,19 @@ class SandboxVoice:
 
     kind = VoiceKind.SANDBOX
 
-    def __init__(self, path: Path, keyring: Keyring, *, run: Run | None = None, random: Random | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        keyring: Keyring,
+        *,
+        run: Run | None = None,
+        random: Random | None = None,
+        patience: float = PATIENCE_SECONDS,
+    ) -> None:
         self._keyring = keyring
         self._run = run or in_a_thread()
         self._random = random or SystemRandom()
-        self._db = opened(path)
+        self._db = opened(path, patience)
         self._prove_keys(path)
 
     async def create(self, leg: Leg) -> str:

@@ -18,7 +18,7 @@ from trunkline.voice import VoiceError
 from trunkline.voice.verdicts import misconfigured, refused, unavailable, unknown_outcome
 
 OWNER_ONLY = 0o600
-BUSY_SECONDS = 5.0  # how long a call waits while another process writes
+PATIENCE_SECONDS = 5.0  # how long a call waits while another process writes
 SIDE_FILES = ("", "-wal", "-shm", "-journal")
 BUSY_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 UNUSABLE_CODES = frozenset(
@@ -56,12 +56,12 @@ def in_a_thread() -> Run:
     return run
 
 
-def opened(path: Path) -> sqlite3.Connection:
-    """Open the file, or make it, or raise SandboxFileError."""
+def opened(path: Path, patience: float) -> sqlite3.Connection:
+    """Open the file, or make it, or raise SandboxFileError. `patience`: seconds to wait for another process."""
     try:
         _make_private(path)
-        db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-        _use_wal(db)
+        db = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
+        _use_wal(db, patience)
         db.execute("PRAGMA synchronous=FULL")
         with transaction(db):
             for statement in SCHEMA.strip().split(";\n"):
@@ -107,9 +107,9 @@ def _make_private(path: Path) -> None:
             name.chmod(OWNER_ONLY)
 
 
-def _use_wal(db: sqlite3.Connection) -> None:
+def _use_wal(db: sqlite3.Connection, patience: float) -> None:
     """Switch to write-ahead logging; two processes that start together refuse each other without waiting."""
-    until = time.monotonic() + BUSY_SECONDS
+    until = time.monotonic() + patience
     while True:
         try:
             db.execute("PRAGMA journal_mode=WAL")

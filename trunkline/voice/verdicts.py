@@ -3,6 +3,7 @@
 Sources: Twirp's error codes; livekit/pkg/service/sip.go, protocol/livekit/sip.go, protocol/sip/sip.go (server 1.13.5).
 """
 
+import re
 from enum import StrEnum
 from http import HTTPStatus
 
@@ -10,6 +11,7 @@ from trunkline.voice import VoiceCause, VoiceError
 
 CONFLICT_PREFIX = "Conflicting inbound SIP Trunks"  # what follows names other trunks, in either order
 RETRY_AFTER_SECONDS = 5
+WHOLE_SECONDS = re.compile(r"[0-9]{1,9}")
 RETRY_AFTER_MAX_SECONDS = 3600
 REFUSING_CODES = frozenset({"invalid_argument", "malformed", "out_of_range", "failed_precondition"})
 REDIS_MISSING = "redis required"
@@ -59,7 +61,7 @@ def unknown_outcome(why: str) -> VoiceError:
 
 def rate_limited(retry_after: str) -> VoiceError:
     """Tell how long to wait. `retry_after` is the header's text; anything but whole seconds counts as not given."""
-    given = int(retry_after) if retry_after.isdecimal() and len(retry_after) < 10 else RETRY_AFTER_SECONDS  # noqa: PLR2004  # a date or nonsense
+    given = int(retry_after) if WHOLE_SECONDS.fullmatch(retry_after) else RETRY_AFTER_SECONDS
     seconds = min(max(given, 1), RETRY_AFTER_MAX_SECONDS)
     return VoiceError(
         VoiceCause.RATE_LIMITED, f"LiveKit takes no more requests now; try again in {seconds} seconds.", seconds

@@ -8,10 +8,11 @@ const trunk = {
   sipAddress: 'sip.telnyx.com',
   sipCallingFormat: 'PLUS_E164',
   inboundAuthorizationType: 'AUTH',
+  outboundProxy: false, // it has a default, but the editor underlines what is left out of a non-null field
 };
 
-const createSipTrunk = `# Run it: a trunk with one leg for each direction.
-# Run it again: what went wrong is told as data.
+const createSipTrunk = `# Run it: a trunk with a leg each way.
+# Run it again: errors are told as data.
 mutation CreateSipTrunk(
   $input: CreateSipTrunkInput!
 ) {
@@ -31,7 +32,7 @@ mutation CreateSipTrunk(
 `;
 
 const validateSipTrunk = `# Nothing is stored, nothing is sent.
-# Three things are wrong; all are told at once.
+# Three things are wrong, all told at once.
 mutation ValidateSipTrunk(
   $input: CreateSipTrunkInput!
 ) {

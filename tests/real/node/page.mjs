@@ -19,19 +19,17 @@ context.on('response', (answer) => answer.status() >= 400 && problems.push(`${an
 context.on('weberror', ({ error }) => problems.push(`exception: ${error().message}`));
 context.on('console', (line) => ['error', 'warning'].includes(line.type()) && problems.push(line.text()));
 
-// The whole text of an editor, where the screen shows only the lines that fit.
-const textOf = (name) =>
-  page.evaluate((end) => globalThis.__MONACO.editor.getModels().find(({ uri }) => uri.path.endsWith(end)).getValue(), name);
+// The whole text of an editor, where the screen shows only the lines that fit. Waits until there is some.
+async function textOf(name) {
+  const read = (end) => globalThis.__MONACO.editor.getModels().find(({ uri }) => uri.path.endsWith(end)).getValue();
+  return (await page.waitForFunction(read, name)).jsonValue();
+}
 
 async function answerIn(tab) {
   await tab.click();
   await page.waitForTimeout(300); // GraphiQL looks up the operation's name 100 ms after the last change
   await page.click('.graphiql-execute-button');
-  for (;;) {
-    const text = await textOf('response.json');
-    if (text) return JSON.parse(text);
-    await page.waitForTimeout(50);
-  }
+  return JSON.parse(await textOf('response.json'));
 }
 
 async function run() {
