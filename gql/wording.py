@@ -116,7 +116,7 @@ DOCUMENT = _rules(
     (r"Cannot spread fragment '", "Fragments must not contain each other in a circle."),
     (r"This anonymous operation must be the only", "An operation without a name must be the only one."),
     (
-        r"Directive '@(?P<directive>\w+)' may not be used on (?P<kind>[A-Z_]+)\.",
+        r"Directive '@(?P<directive>\w+)' may not be used on (?P<kind>[a-zA-Z_ ]+)\.",
         "Directive '@{directive}' may not be used on {kind}.",
     ),
     (

@@ -10,9 +10,8 @@ import httpx
 
 from models.secret import Keyring, Secret
 from tests.faulty_voice import FaultyVoice, Plan, faultless
-from trunkline.asgi import served
+from trunkline.asgi import open_voice, served
 from trunkline.settings import Settings
-from trunkline.voice.sandbox import SandboxVoice
 
 KEY = "tl_a-key-of-the-tests-and-of-nobody-else"
 PASSWORD = "correct-horse-battery"
@@ -107,11 +106,11 @@ def quick_settings(folder: Path, **changes: Any) -> Settings:
 
 @asynccontextmanager
 async def served_house(settings: Settings, plan: Plan = faultless) -> AsyncIterator[House]:
-    """Serve in this process over the sandbox, whose calls may fail by plan."""
+    """Serve in this process; the calls of the voice backend of the settings may fail by plan."""
     made: list[FaultyVoice] = []
 
-    def voice(_settings: Settings, keyring: Keyring) -> FaultyVoice:
-        made.append(FaultyVoice(SandboxVoice(settings.sandbox_path, keyring), plan))
+    def voice(settings: Settings, keyring: Keyring) -> FaultyVoice:
+        made.append(FaultyVoice(open_voice(settings, keyring), plan))
         return made[0]
 
     async with served(settings, voice) as running:

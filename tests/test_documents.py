@@ -14,7 +14,7 @@ def run(documents: Documents, text: str) -> None:
 
 
 def new_documents(documents: int = 8, tokens: int = 1000) -> Documents:
-    return Documents(tiny_schema()._schema, documents, tokens)
+    return Documents(tiny_schema().documents.schema, documents, tokens)
 
 
 async def test_second_identical_request_neither_parses_nor_validates() -> None:

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP as a client meets it: methods, media types, authentication, the page, and bodies of every bad kind."""
+"""GraphQL over HTTP as a client meets it: methods, media types, keys, the page, and bodies of every bad kind."""
 
 import asyncio
 import json
@@ -15,6 +15,7 @@ from tests.tiny_api import ask, client, tiny_app
 
 APP = tiny_app()
 JSON = {"content-type": "application/json"}
+PAGE = "<!doctype html><title>GraphiQL</title>"
 HTML = "text/html,application/xhtml+xml,*/*;q=0.8"
 
 
@@ -26,7 +27,7 @@ async def post(body: bytes | AsyncIterator[bytes], app: Any = APP, **headers: st
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
     file = tmp_path / "index.html"
-    file.write_text("<!doctype html><title>GraphiQL</title>")
+    file.write_text(PAGE)
     return file
 
 
@@ -77,7 +78,7 @@ async def test_unknown_caller_is_refused_before_the_body_is_read(authorization: 
 async def test_browser_gets_the_page_without_a_key(page: Path) -> None:
     async with client(tiny_app(page=page), authorization="", accept=HTML) as http:
         answer = await http.get("/graphql")
-    assert (answer.status_code, answer.text) == (200, page.read_text())
+    assert (answer.status_code, answer.text) == (200, PAGE)
     assert answer.headers["content-type"].startswith("text/html")
 
 
@@ -192,7 +193,7 @@ json_values = st.recursive(
     max_leaves=10,
 )
 members = st.fixed_dictionaries(
-    {}, optional={name: json_values for name in ("query", "variables", "operationName", "extensions", "x")}
+    {}, optional=dict.fromkeys(("query", "variables", "operationName", "extensions", "x"), json_values)
 )
 
 

@@ -20,7 +20,7 @@ from tests.voice_contract import CASES, Case, run
 from tests.voice_legs import PASSWORD, digits, fails, inbound, outbound
 from trunkline.voice import Held, VoiceCause
 from trunkline.voice.sandbox import SandboxVoice
-from trunkline.voice.sandbox_file import SandboxFileError
+from trunkline.voice.sandbox_file import SandboxFileError, error_of
 
 RING = Keyring.generate("k1")
 KEYRING = Keyring.parse(RING)
@@ -132,6 +132,23 @@ async def test_file_that_another_process_keeps_is_unavailable(voice: SandboxVoic
         assert await hasty.list(LegKind.OUTBOUND) == []
     await hasty.aclose()
     await voice.create(outbound())
+
+
+@pytest.mark.parametrize(
+    ("code", "of_a_write", "of_a_read"),
+    [
+        (sqlite3.SQLITE_BUSY_SNAPSHOT, VoiceCause.UNAVAILABLE, VoiceCause.UNAVAILABLE),
+        (sqlite3.SQLITE_READONLY_DBMOVED, VoiceCause.MISCONFIGURED, VoiceCause.MISCONFIGURED),
+        (sqlite3.SQLITE_CORRUPT, VoiceCause.MISCONFIGURED, VoiceCause.MISCONFIGURED),
+        (sqlite3.SQLITE_IOERR_FSYNC, VoiceCause.OUTCOME_UNKNOWN, VoiceCause.UNAVAILABLE),
+        (sqlite3.SQLITE_FULL, VoiceCause.OUTCOME_UNKNOWN, VoiceCause.UNAVAILABLE),
+    ],
+)
+def test_trouble_with_the_file_is_told_by_its_cause(code: int, of_a_write: VoiceCause, of_a_read: VoiceCause) -> None:
+    error = sqlite3.OperationalError()
+    error.sqlite_errorcode = code
+    assert error_of(error, writing=True).cause is of_a_write
+    assert error_of(error, writing=False).cause is of_a_read
 
 
 async def test_simulation_needs_no_thread_and_repeats_its_ids(tmp_path: Path) -> None:

@@ -95,6 +95,13 @@ async def refused_creation_leaves_nothing(voice: VoiceBackend) -> None:
     assert await voice.list(LegKind.INBOUND) == before
 
 
+async def text_that_is_not_unicode_is_refused_and_not_kept_in_the_error(voice: VoiceBackend) -> None:
+    for leg in (inbound(digits()), outbound()):
+        for bad in (replace(leg, auth_password=Secret("\ud800")), replace(leg, name="\ud800")):
+            error = await fails(voice.create(bad), VoiceCause.REFUSED)
+            assert error.__cause__ is error.__context__ is None
+
+
 async def equal_outbound_trunks_live_side_by_side(voice: VoiceBackend) -> None:
     number = digits()
     first, second = await voice.create(outbound(number)), await voice.create(outbound(number))

@@ -145,7 +145,12 @@ class LiveKitVoice:
         """Look one object up; filtered again here, since servers before 1.8.3 ignore the filter."""
         if not voice_id:
             return None
-        items = await asked(self._page(kind, trunk_ids=[voice_id]))
+        try:
+            items = await asked(self._page(kind, trunk_ids=[voice_id]))
+        except VoiceError as error:
+            if error.cause is VoiceCause.MISSING:
+                return None
+            raise
         return next((held_of(item) for item in items if item.sip_trunk_id == voice_id), None)
 
     async def list(self, kind: LegKind) -> list[Held]:

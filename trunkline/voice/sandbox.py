@@ -99,7 +99,8 @@ class SandboxVoice:
         try:
             return await self._run(work)
         except (sqlite3.Error, KeyringError, UnicodeError) as error:
-            raise error_of(error, writing=writing) from error
+            failure, cause = error_of(error, writing=writing), error
+        raise failure from (None if isinstance(cause, UnicodeError) else cause)  # that one holds the whole text
 
     def _created(self, leg: Leg) -> str:
         _raise(refusal_of(leg))

@@ -35,7 +35,10 @@ async def told(call: Awaitable[T]) -> T:
     try:
         return await call
     except EXPECTED as error:
-        raise error_of(error) from error
+        failure, cause = error_of(error), error
+    raise failure from (
+        None if isinstance(cause, UnicodeError) else cause
+    )  # that one holds the whole text, a secret's too
 
 
 async def asked(call: Awaitable[T]) -> T:
