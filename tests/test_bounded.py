@@ -112,7 +112,7 @@ async def test_planned_faults_have_the_effect_they_name(faulty: FaultyVoice) -> 
         at("create", OUTBOUND, Hang(after=True), nth=4),
         at("create", OUTBOUND, Late(), nth=5),
     )
-    voice = Bounded(faulty, SOON)
+    voice = Bounded(faulty, 8 * SOON)  # time enough for the disk
     held = [0]
     for _ in range(5):
         with pytest.raises(VoiceError):

@@ -56,11 +56,12 @@ ATTACKS = {
     "schema twice": "{ __schema { queryType { name } } again: __schema { queryType { name } } }",
     "schema twice by fragments": "{ ...F ...F } fragment F on Query { __schema { queryType { name } } }",
     "introspection loop": TYPE_LOOP,
-    "introspection loop by fragments": '{ __type(name: "Trunk") { ...A } } fragment A on __Type { fields { type { ...B } } } '
+    "introspection loop by fragments": '{ __type(name: "Trunk") { ...A } } '
+    "fragment A on __Type { fields { type { ...B } } } "
     "fragment B on __Type { fields { type { ...C } } } fragment C on __Type { interfaces { name } }",
     "page sizes": "{ trunks(first: 101) { nodes { children(first: 100) { nodes { name } } } } }",
     "page sizes by last": "{ trunks(last: 101) { nodes { children(last: 100) { nodes { name } } } } }",
-    "page sizes left out": "{ trunks { nodes { children { nodes { children { nodes { children { nodes { name } } } } } } } } }",
+    "page sizes left out": "{ trunks { nodes " + "{ children { nodes " * 3 + "{ name }" + " } }" * 4,
     "one huge page": "{ trunks(first: 1" + "0" * 5000 + ") { nodes { name } } }",
     "page sizes by fragments": "{ trunks(first: 100) { ...F } } fragment F on TrunkConnection { nodes { "
     "a: children(first: 60) { nodes { name } } b: children(first: 60) { nodes { name } } } }",
@@ -99,7 +100,8 @@ USUAL = {
     "two full pages": "{ trunks(first: 100) { nodes { children(first: 100) { nodes { name } } } } }",
     "two pages as they come": "{ trunks { nodes { children { nodes { name } } } } }",
     "aliases": "{" + " ".join(f"a{i}: echo" for i in range(limits.MAX_ROOT_FIELDS)) + "}",
-    "fragments": "{ trunk { ...A } } fragment A on Trunk { name ...B } fragment B on Trunk { child { ... on Trunk { name } } }",
+    "fragments": "{ trunk { ...A } } fragment A on Trunk { name ...B } "
+    "fragment B on Trunk { child { ... on Trunk { name } } }",
     "one type": '{ __type(name: "Trunk") { fields { name type { name ofType { name } } } } }',
 }
 

@@ -40,9 +40,7 @@ class Delay:
 
 @dataclass(frozen=True)
 class Hold:
-    """Forward only `seconds` after the client has left."""
-
-    seconds: float = 0.1
+    """Forward only when the client has left and `release()` was called."""
 
 
 @dataclass(frozen=True)
@@ -68,9 +66,11 @@ class FaultProxy:
     requests: list[str] = field(default_factory=list)
     forwarded: list[str] = field(default_factory=list)
     connections: set[asyncio.Task[None]] = field(default_factory=set)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
-    async def settled(self) -> None:
-        """Wait until every request that was held or delayed has come to its end."""
+    async def release(self) -> None:
+        """Forward what was held, and wait until every request has come to its end."""
+        self.released.set()
         await asyncio.gather(*self.connections)
 
     def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -99,9 +99,9 @@ class FaultProxy:
                 return (await self._forward(request))[:keep]
             case Answer() as answer:
                 return _written(answer)
-            case Hold(seconds):
+            case Hold():
                 await reader.read()  # until the client leaves
-                await asyncio.sleep(seconds)
+                await self.released.wait()
                 await self._forward(request)
                 return b""
             case Delay(before, after):

@@ -153,7 +153,7 @@ async def test_dropped_request_leaves_nothing_and_a_dropped_reply_an_object(
 
 async def test_late_reply_leaves_an_object(voice: LiveKitVoice, proxy: FaultProxy, direct: LiveKitVoice) -> None:
     proxy.faults.append(Delay(after=60))
-    await fails(Bounded(voice, 0.5).create(outbound()), VoiceCause.OUTCOME_UNKNOWN)
+    await fails(Bounded(voice, 1).create(outbound()), VoiceCause.OUTCOME_UNKNOWN)
     assert await stored(direct) == 1
 
 
@@ -161,9 +161,9 @@ async def test_held_request_has_its_effect_after_the_caller_left(
     voice: LiveKitVoice, proxy: FaultProxy, direct: LiveKitVoice
 ) -> None:
     proxy.faults.append(Hold())
-    await fails(Bounded(voice, 0.3).create(outbound()), VoiceCause.OUTCOME_UNKNOWN)
+    await fails(Bounded(voice, 1).create(outbound()), VoiceCause.OUTCOME_UNKNOWN)
     assert await stored(direct) == 0
-    await proxy.settled()
+    await proxy.release()
     assert await stored(direct) == 1
 
 
