@@ -15,6 +15,7 @@ class LegKind(StrEnum):
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"
+    DISPATCH = "dispatch"
 
 
 class TrunkLeg(Model):

@@ -91,7 +91,23 @@ class OutboundTrunk:
     metadata: str
 
 
-Leg = InboundTrunk | OutboundTrunk
+@dataclass(frozen=True, slots=True)
+class DispatchRule:
+    """A dispatch rule of the voice backend; LiveKit's SIPDispatchRuleInfo: one room per call, joined by the agent.
+
+    `trunk_ids` names exactly one inbound trunk: LiveKit lets a rule without any take the calls of every trunk
+    (livekit/sip#460), so no backend here sends such a rule, nor one without an agent's name.
+    """
+
+    kind = LegKind.DISPATCH
+    name: str
+    trunk_ids: tuple[str, ...]
+    agent_name: str
+    room_prefix: str
+    metadata: str
+
+
+Leg = InboundTrunk | OutboundTrunk | DispatchRule
 
 
 @dataclass(frozen=True, slots=True)
