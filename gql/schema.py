@@ -1,7 +1,6 @@
 """The schema: the one list of operations, and the scalars."""
 
 from datetime import UTC, datetime
-from typing import Annotated
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
@@ -9,7 +8,7 @@ from strawberry.schema.config import StrawberryConfig
 from gql import sip_trunk as trunks
 from gql.context import Info
 from gql.documents import Schema
-from gql.node import Node
+from gql.node import Id, Node
 from models.secret import Secret
 
 DATE_TIME = strawberry.scalar(
@@ -38,8 +37,6 @@ SECRET = strawberry.scalar(
     serialize=_never,
     parse_value=_secret,
 )
-
-Id = Annotated[strawberry.ID, strawberry.argument(description="An id of this API; a malformed one is an unknown one.")]
 
 
 async def node(info: Info, id: Id) -> Node | None:  # noqa: A002  # GraphQL's name

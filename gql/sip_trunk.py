@@ -11,7 +11,7 @@ from strawberry.types.field import StrawberryField
 from gql.connection import FIRST, LAST, Cursors, Page, PageInfo, page, window
 from gql.context import Info
 from gql.errors import UserError, Warning  # noqa: A004  # its name in the schema
-from gql.node import Node
+from gql.node import Id, Node
 from gql.sip_trunk_enums import (
     InboundAuthorizationType,
     MediaEncryption,
@@ -21,6 +21,7 @@ from gql.sip_trunk_enums import (
     SipTrunkType,
 )
 from models import sip_trunk as model
+from models.identifiers import is_id
 from models.secret import Secret
 from models.trunk_leg import LegKind
 from trunkline.problems import Problem
@@ -158,6 +159,9 @@ class CreateSipTrunkInput:
         return TrunkDraft(**{each.name: getattr(self, each.name) for each in fields(TrunkDraft)})
 
 
+Input = Annotated[CreateSipTrunkInput, strawberry.argument(description="The trunk that is wanted.")]
+
+
 @strawberry.type(description="A trunk as it would be stored.")
 class NormalizedSipTrunk:
     """Source: trunkline.validation.NormalizedTrunk."""
@@ -201,7 +205,7 @@ class ValidateSipTrunkPayload:
     warnings: list[Warning] = strawberry.field(description="What is worth knowing all the same.")
 
 
-async def resolve_create(info: Info, input: CreateSipTrunkInput) -> CreateSipTrunkPayload:  # noqa: A002  # GraphQL's name
+async def resolve_create(info: Info, input: Input) -> CreateSipTrunkPayload:  # noqa: A002  # GraphQL's name
     """Create a trunk at the voice backend."""
     made = await create_trunk(info.context.services, info.context.caller, input.draft())
     return CreateSipTrunkPayload(
@@ -212,7 +216,7 @@ async def resolve_create(info: Info, input: CreateSipTrunkInput) -> CreateSipTru
     )
 
 
-async def resolve_validate(info: Info, input: CreateSipTrunkInput) -> ValidateSipTrunkPayload:  # noqa: A002  # as above
+async def resolve_validate(info: Info, input: Input) -> ValidateSipTrunkPayload:  # noqa: A002  # as above
     """Say what a creation would say."""
     found = await validate_trunk(info.context.services, info.context.caller, input.draft())
     return ValidateSipTrunkPayload(
@@ -230,8 +234,10 @@ def _message(problems: Sequence[Problem], success: str, *, broke_rules: bool) ->
     return INVALID if broke_rules else problems[0].message
 
 
-async def resolve_sip_trunk(info: Info, id: strawberry.ID) -> SipTrunk | None:  # noqa: A002  # GraphQL's name
-    """Find a trunk of the caller's workspace."""
+async def resolve_sip_trunk(info: Info, id: Id) -> SipTrunk | None:  # noqa: A002  # GraphQL's name
+    """Find a trunk of the caller's workspace; PostgreSQL would refuse some malformed ids, so that none is looked up."""
+    if not is_id("trunk", id):
+        return None
     return cast("SipTrunk | None", await visible_trunks(info.context.caller.workspace_id).get_or_none(id=id))
 
 

@@ -70,12 +70,16 @@ def api_keys() -> None:
 @click.argument("name")
 def create_api_key(name: str) -> None:
     """Make a key; it is printed this once."""
+    from models.workspace import NAME_MAX
     from trunkline.keys import create_key
     from trunkline.start import started
 
+    if not (name.isprintable() and 1 <= len(name.strip()) <= NAME_MAX):
+        raise click.BadParameter(f"1-{NAME_MAX} printable characters", param_hint="NAME")
+
     async def work() -> None:
         async with started(_settings()) as start:
-            key, secret = await create_key(start.keyring, start.workspace_id, name)
+            key, secret = await create_key(start.keyring, start.workspace_id, name.strip())
             click.echo(f"{key.id}\n{secret.reveal()}")
 
     _run(work())
@@ -147,10 +151,11 @@ def command_line() -> None:
     if find_spec("gql.context") is None:  # the client library of that name was installed over ours
         sys.exit("The folder gql is not trunkline's: uninstall the PyPI package gql from this environment.")
     from trunkline.database import DatabaseError
+    from trunkline.voice.sandbox_file import SandboxFileError
 
     try:
         main(prog_name="python -m trunkline")
-    except (SettingError, DatabaseError) as error:
+    except (SettingError, DatabaseError, SandboxFileError) as error:
         sys.exit(f"trunkline: {error}")
 
 

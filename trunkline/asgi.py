@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -17,12 +18,11 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from tortoise.exceptions import BaseORMException
 
 import gql
 from gql.context import Context
 from gql.endpoint import Endpoint
-from gql.guard import REQUEST_ID, Guard
+from gql.guard import REQUEST_ID, Guard, request_id_of
 from gql.schema import schema
 from models.secret import Keyring
 from trunkline import database
@@ -30,7 +30,7 @@ from trunkline.keys import Caller, authenticate
 from trunkline.reconcile import Reconciler
 from trunkline.resolver import Resolver
 from trunkline.services import Services
-from trunkline.settings import Settings
+from trunkline.settings import SettingError, Settings
 from trunkline.start import Started, ensure_keys, started, take_claims_over
 from trunkline.voice import VoiceBackend, VoiceError
 from trunkline.voice.bounded import Bounded
@@ -50,8 +50,12 @@ def open_voice(settings: Settings, keyring: Keyring) -> VoiceBackend:
 
         return LiveKitVoice(settings.livekit)
     from trunkline.voice.sandbox import SandboxVoice
+    from trunkline.voice.sandbox_file import SandboxFileError
 
-    return SandboxVoice(settings.sandbox_path, keyring)
+    try:
+        return SandboxVoice(settings.sandbox_path, keyring)
+    except SandboxFileError as error:
+        raise SettingError("TRUNKLINE_SANDBOX_FILE", str(error)) from None
 
 
 @asynccontextmanager
@@ -92,7 +96,7 @@ class Readiness:
         try:
             if await database.pending_migrations(self.services.settings):
                 yield "migrations"
-        except (BaseORMException, OSError):
+        except database.UNUSABLE:
             yield "database"
         try:
             await self.services.voice.ping()
@@ -136,8 +140,14 @@ def _app(services: Services) -> ASGIApp:
             Route("/readyz", readiness.answer, methods=["GET"]),
             Route("/", _to_the_page, methods=["GET"]),
         ],
+        exception_handlers={Exception: _masked},
     )
-    return AccessLog(Guard(app, hosts=services.settings.served_hosts, origins=services.settings.allowed_origins))
+    return Edge(Guard(app, hosts=services.settings.served_hosts, origins=services.settings.allowed_origins))
+
+
+async def _masked(request: Request, _error: Exception) -> Response:
+    message = f"Internal error. Please report the request id {request_id_of(request.scope)}."
+    return JSONResponse({"errors": [{"message": message}]}, 500)
 
 
 async def _healthz(_request: Request) -> Response:
@@ -148,8 +158,12 @@ async def _to_the_page(_request: Request) -> Response:
     return RedirectResponse("/graphql")
 
 
-class AccessLog:
-    """One log line per request: method, path without the query, status, duration, request id."""
+class Edge:
+    """The process edge: one log line per request, and whatever nobody expected becomes a masked 500.
+
+    The line holds method, path without the query, status, duration and request id. An unexpected error is logged by its
+    type and place alone: the texts of database drivers quote values.
+    """
 
     def __init__(self, inner: ASGIApp) -> None:
         self.inner = inner
@@ -168,6 +182,14 @@ class AccessLog:
 
         try:
             return await self.inner(scope, receive, watched)
+        except Exception as error:  # noqa: BLE001  # the one place for what nobody expected
+            _log_unexpected(error)  # Starlette has answered with _masked
         finally:
             took = round((time.perf_counter() - began) * 1000, 1)
             log.info("request", method=scope["method"], path=scope["path"], ms=took, **told)
+
+
+def _log_unexpected(error: Exception) -> None:
+    frames = list(traceback.walk_tb(error.__traceback__))
+    places = [f"{Path(frame.f_code.co_filename).name}:{line}" for frame, line in frames[-3:]]
+    log.error("request_failed", error=type(error).__qualname__, at=places)

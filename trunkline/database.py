@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import UTC, datetime
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+import asyncpg
 from tortoise import Tortoise
 from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.exceptions import BaseORMException, IntegrityError
@@ -16,14 +18,16 @@ from tortoise.migrations.executor import MigrationExecutor
 
 from models.identifiers import new_id
 from models.workspace import Installation, Workspace
-from trunkline.settings import SQLITE, SettingError, Settings
+from trunkline.settings import SettingError, Settings
 
 MIGRATION_LOCK = 0x7472_756E  # any number of our own for PostgreSQL's advisory lock
 DEFAULT_WORKSPACE = "default"
 MODULES = ("models.sip_trunk", "models.trunk_leg", "models.workspace")
 # busy_timeout: other processes (the command line) may write; synchronous: an answered create is on disk
-SQLITE_PRAGMAS = "journal_mode=WAL&synchronous=FULL&busy_timeout=5000&foreign_keys=ON"
+SQLITE_PRAGMAS = {"journal_mode": "WAL", "synchronous": "FULL", "busy_timeout": "5000", "foreign_keys": "ON"}
 SETTING = "TRUNKLINE_DATABASE_URL"
+# What a database that is gone or not ours is told by: Tortoise hands on some of the drivers' errors as they are.
+UNUSABLE = (BaseORMException, OSError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 Row = TypeVar("Row", Installation, Workspace)
 
@@ -36,32 +40,36 @@ def tortoise_config(settings: Settings) -> dict[str, Any]:
     """Tortoise's configuration of these settings."""
     name = "sqlite" if settings.sqlite_file else "postgres"  # Tortoise keeps a statement cache per name in the process
     models = {"models": list(MODULES), "migrations": "models.migrations", "default_connection": name}
-    return {"connections": {name: _url(settings)}, "apps": {"models": models}, "use_tz": True}
+    return {"connections": {name: _connection(settings)}, "apps": {"models": models}, "use_tz": True}
 
 
-def _url(settings: Settings) -> str:
-    if settings.sqlite_file:
-        return f"{SQLITE}{settings.sqlite_file}?{SQLITE_PRAGMAS}"
-    return "asyncpg" + settings.database_url.reveal().removeprefix(urlsplit(settings.database_url.reveal()).scheme)
+def _connection(settings: Settings) -> str | dict[str, Any]:
+    if settings.sqlite_file:  # not as a URL, in which a path may mean another one
+        credentials = {"file_path": str(settings.sqlite_file), **SQLITE_PRAGMAS}
+        return {"engine": "tortoise.backends.sqlite", "credentials": credentials}
+    url = settings.database_url.reveal()
+    return "asyncpg" + url.removeprefix(urlsplit(url).scheme)
 
 
-def private_file(path: Path) -> None:
+def _make(path: Path) -> None:
     """Make an empty file that only we can read, unless it is there; SQLite gives its WAL the same mode."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise SettingError(SETTING, f"the file {path} cannot be made: {error.strerror}") from None
 
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[None]:
     """Open the database for this process, and close it whatever happens."""
     if settings.sqlite_file:
-        try:
-            private_file(settings.sqlite_file)
-        except OSError as error:
-            raise SettingError(SETTING, f"the file cannot be made: {error.strerror}") from None
+        _make(settings.sqlite_file)
     # Requests run in other tasks than the start, so the context has to be found from everywhere.
     context = await Tortoise.init(config=tortoise_config(settings), _enable_global_fallback=True)
     try:
+        # Not at the first query: Tortoise keeps SQLite's lock when opening fails there, and the next query hangs.
+        await connection().create_connection(with_db=True)
         yield
     finally:
         await context.close_connections()
@@ -74,7 +82,7 @@ async def migrated(settings: Settings) -> AsyncIterator[None]:
         try:
             await stack.enter_async_context(opened(settings))
             await _migrate(settings)
-        except (BaseORMException, OSError, ValueError) as error:  # asyncpg's own texts quote values
+        except (*UNUSABLE, ValueError, TypeError) as error:  # the last two: a URL's parameters; texts may quote values
             message = f"the database {shown(settings)} cannot be used ({type(error).__name__})"
             raise DatabaseError(message) from None
         yield
@@ -136,10 +144,13 @@ async def _the_one(model: type[Row], key: dict[str, Any], prefix: str) -> Row:
 
 
 def shown(settings: Settings) -> str:
-    """The database URL as it may be shown."""
+    """The database URL as it may be shown: without the password and the parameters, where one may stand too."""
     url = settings.database_url.reveal()
-    password = urlsplit(url).password
-    return url.replace(f":{password}@", ":********@") if password else url
+    if settings.sqlite_file:
+        return url
+    parts = urlsplit(url)
+    user = f"{parts.username}{':********' if parts.password else ''}@" if parts.username else ""
+    return f"{parts.scheme}://{user}{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 
 @contextmanager
@@ -149,7 +160,7 @@ def only_process(settings: Settings) -> Iterator[None]:
         yield
         return
     path = settings.sqlite_file.with_name(settings.sqlite_file.name + ".lock")
-    private_file(path)
+    _make(path)
     with path.open("rb") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

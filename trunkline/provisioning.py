@@ -53,7 +53,7 @@ async def _adopt(voice: VoiceBackend, leg: Leg) -> str | None:
     if not found:
         return None
     held = min(found, key=lambda each: each.voice_id)
-    if held.leg != leg:
+    if held.leg != leg or not held.exact:
         await voice.replace(held.voice_id, leg)
     return held.voice_id
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 import sys
@@ -71,8 +72,9 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
             listener.bind((settings.host.strip("[]"), settings.port))
             listener.listen(1024)
         except OSError as error:
+            name = "TRUNKLINE_PORT" if error.errno in {errno.EADDRINUSE, errno.EACCES} else "TRUNKLINE_HOST"
             why = f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}"
-            raise SettingError("TRUNKLINE_PORT", why) from None
+            raise SettingError(name, why) from None
         yield listener
 
 

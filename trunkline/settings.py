@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Literal, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from models.secret import Secret
 
@@ -122,21 +122,39 @@ def _livekit(environ: Mapping[str, str]) -> LiveKit | None:
             missing[0], "is missing; set all three LIVEKIT_* variables for LiveKit, or none for the sandbox"
         )
     url, key, secret = given.values()
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname:
+    parts = _parts(url)
+    if parts is None or parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname or "@" in parts.netloc:
         why = "must look like wss://livekit.example.com or http://127.0.0.1:7880"
         raise SettingError("LIVEKIT_URL", why)
     return LiveKit(url, key, Secret(secret))
 
 
+def _parts(url: str) -> SplitResult | None:
+    """Take a URL apart; None when it is malformed. urllib's errors would quote it, password and all."""
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
+
+
 def _database_url(text: str) -> Secret:
-    scheme = text.partition("://")[0]
     if text.startswith(SQLITE) and text.removeprefix(SQLITE).partition("?")[0] not in {"", ":memory:"}:
         return Secret(text)
-    if scheme in POSTGRES_SCHEMES and "://" in text:
+    if _is_postgres(text):
         return Secret(text)
-    message = "must be sqlite://FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE"
+    message = (
+        "must be sqlite://FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE, with / ? # [ ] written as %2F %3F …"
+    )
     raise ValueError(message)
+
+
+def _is_postgres(text: str) -> bool:
+    parts = _parts(text)
+    if parts is None or parts.scheme not in POSTGRES_SCHEMES or "://" not in text:
+        return False
+    return "@" not in parts.path + parts.query + parts.fragment  # else a part of the password stands there
 
 
 def _port(text: str) -> int:
@@ -190,14 +208,18 @@ def _networks(text: str) -> tuple[Network, ...]:
 
 
 def _hosts(text: str) -> tuple[str, ...]:
-    return tuple(entry.lower() for entry in _entries(text))
+    entries = _entries(text)
+    if any(set(entry) & set("/@?#") for entry in entries):
+        message = "must hold host names such as trunkline.example.com, without https:// and without a path"
+        raise ValueError(message)
+    return tuple(entry.lower() for entry in entries)
 
 
 def _origins(text: str) -> tuple[str, ...]:
     entries = _entries(text)
     for entry in entries:
-        parts = urlsplit(entry)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or entry.count("/") != 2:  # noqa: PLR2004  # ://
+        parts = _parts(entry)
+        if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or parts.path + parts.query:
             message = "must hold origins such as https://dashboard.example.com, without a path"
             raise ValueError(message)
     return tuple(entry.lower() for entry in entries)

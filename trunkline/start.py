@@ -1,5 +1,6 @@
 """What a start needs before anything is served: the key ring, the database's identity, a first API key."""
 
+import fcntl
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -57,11 +58,15 @@ def load_keyring(settings: Settings) -> Keyring:
 
 
 def _kept(path: Path) -> str:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
     try:
+        fcntl.flock(folder, fcntl.LOCK_EX)  # of two first starts at once only one makes the ring
+        if not path.exists():
+            write_private(path, Keyring.generate(FIRST_KEY_ID) + "\n")
         return path.read_text()
-    except FileNotFoundError:
-        write_private(path, Keyring.generate(FIRST_KEY_ID) + "\n")
-        return path.read_text()
+    finally:
+        os.close(folder)
 
 
 def write_private(path: Path, text: str) -> None:

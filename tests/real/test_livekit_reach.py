@@ -46,10 +46,10 @@ async def test_web_socket_url_works_too(livekit: LiveKitServer) -> None:
         await voice.ping()
 
 
-@pytest.mark.parametrize("url", [f"http://127.0.0.1:{free_port()}", "http://nowhere.invalid:7880"])
-async def test_nobody_there_is_unavailable(url: str, livekit: LiveKitServer) -> None:
-    async with reaching(livekit, url) as voice:
-        await fails(voice.create(outbound()), VoiceCause.UNAVAILABLE)
+async def test_nobody_there_is_unavailable(livekit: LiveKitServer) -> None:
+    for url in (f"http://127.0.0.1:{free_port()}", "http://nowhere.invalid:7880"):
+        async with reaching(livekit, url) as voice:
+            await fails(voice.create(outbound()), VoiceCause.UNAVAILABLE)
 
 
 async def test_host_that_swallows_packets_is_unavailable(livekit: LiveKitServer) -> None:
