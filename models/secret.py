@@ -2,9 +2,10 @@
 
 import base64
 import hmac
+import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -128,6 +129,17 @@ class Keyring:
     def digest(self, text: str, key_id: str | None = None) -> bytes:
         """HMAC-SHA-256 of a text under the pepper of one key (the writing one unless told)."""
         return hmac.digest(self._keys[key_id or self.writing].pepper, text.encode(), "sha256")
+
+    def digest_of(self, parts: Iterable[str | Secret], key_id: str | None = None) -> str:
+        """HMAC of several texts and secrets together, in hex, with the id of the key that made it in front."""
+        texts = [part.reveal() if isinstance(part, Secret) else part for part in parts]
+        key_id = key_id or self.writing
+        return f"{key_id}:{self.digest(json.dumps(texts), key_id).hex()}"
+
+    def agrees(self, digest: str | None, parts: Iterable[str | Secret]) -> bool:
+        """Whether `digest_of` made this digest of these parts; a digest of a dropped key agrees with nothing."""
+        key_id = (digest or "").partition(":")[0]
+        return key_id in self._keys and hmac.compare_digest(digest or "", self.digest_of(parts, key_id))
 
 
 def key_id_of(sealed: bytes) -> str:

@@ -1,7 +1,7 @@
 """A SIP trunk as it is remembered: columns, their limits, the enums. Two statuses are never seen through the API."""
 
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tortoise import fields
 from tortoise.fields import OnDelete
@@ -12,6 +12,7 @@ from models.secret import KEY_ID_MAX
 from models.workspace import Workspace
 
 if TYPE_CHECKING:
+    from models.assistant import Assistant
     from models.trunk_leg import TrunkLeg
 
 PHONE_NUMBER_MAX = 16  # "+" and the 15 digits of E.164
@@ -107,20 +108,23 @@ class SipTrunk(Model):
     outbound_proxy = fields.BooleanField()
     status = fields.CharEnumField(TrunkStatus, max_length=16)
     revision = fields.IntField(default=1)
-    lease_owner = fields.CharField(ID_LENGTH, null=True)  # the process that works on a claim
+    previous: fields.Field[dict[str, Any] | None] = fields.JSONField(null=True)  # columns to go back to when refused
+    next_attempt_at = fields.DatetimeField(null=True)  # of the reconciler, when something is to be done
+    lease_owner = fields.CharField(ID_LENGTH, null=True)  # who works on this trunk right now
     lease_until = fields.DatetimeField(null=True)
     absent_since = fields.DatetimeField(null=True)  # RELEASING: since when the voice backend shows nothing of it
     created_at = fields.DatetimeField()
     updated_at = fields.DatetimeField()
 
     legs: fields.ReverseRelation["TrunkLeg"]
+    assistants: fields.ReverseRelation["Assistant"]
 
     class Meta:
         """Unique: one trunk per number, username and address in a workspace. Indexed: the page order, the claims."""
 
         table = "sip_trunk"
         unique_together = (("workspace_id", "phone_number", "sip_username", "sip_address"),)
-        indexes = (("workspace_id", "created_at", "id"), ("status",))
+        indexes = (("workspace_id", "created_at", "id"), ("status", "next_attempt_at"))
 
 
 class CalledText(Model):

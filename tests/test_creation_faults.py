@@ -11,6 +11,7 @@ from tests.faulty_voice import Fail, Fault, Hang, Late, Plan, at, faultless, fir
 from trunkline.voice import VoiceCause, VoiceError
 
 PATIENCE_SECONDS = 5.0
+TRUNKS = (LegKind.INBOUND, LegKind.OUTBOUND)
 
 
 def failing(cause: VoiceCause, *, after: bool = False, retry_after: int | None = None) -> Fail:
@@ -37,7 +38,7 @@ DEFINITE = [
 ]
 
 
-@pytest.mark.parametrize("kind", list(LegKind))
+@pytest.mark.parametrize("kind", TRUNKS)
 @pytest.mark.parametrize(("cause", "code", "retryable"), DEFINITE)
 async def test_a_refused_leg_is_told_and_leaves_nothing(
     tmp_path: Path, kind: LegKind, cause: VoiceCause, code: str, *, retryable: bool
@@ -58,7 +59,7 @@ async def test_a_refused_leg_is_told_and_leaves_nothing(
         assert codes(await house.api.create()) == []
 
 
-@pytest.mark.parametrize("kind", list(LegKind))
+@pytest.mark.parametrize("kind", TRUNKS)
 async def test_a_dropped_reply_is_looked_up_and_the_leg_is_taken(tmp_path: Path, kind: LegKind) -> None:
     plan = at("create", kind, failing(VoiceCause.OUTCOME_UNKNOWN, after=True), nth=1)
     async with served_house(quick_settings(tmp_path), plan) as house:
@@ -70,7 +71,7 @@ async def test_a_dropped_reply_is_looked_up_and_the_leg_is_taken(tmp_path: Path,
 UNKNOWN: list[Fault] = [failing(VoiceCause.OUTCOME_UNKNOWN), Hang(), Hang(after=True), Late(0.5)]
 
 
-@pytest.mark.parametrize("kind", list(LegKind))
+@pytest.mark.parametrize("kind", TRUNKS)
 @pytest.mark.parametrize("fault", UNKNOWN, ids=str)
 async def test_an_unknown_outcome_ends_with_nothing_or_with_the_trunk(
     tmp_path: Path, kind: LegKind, fault: Fault
@@ -90,7 +91,7 @@ async def test_an_unknown_outcome_ends_with_nothing_or_with_the_trunk(
         assert len(await house.api.trunks()) == 1
 
 
-@pytest.mark.parametrize("kind", list(LegKind))
+@pytest.mark.parametrize("kind", TRUNKS)
 @pytest.mark.parametrize("fault", UNKNOWN, ids=str)
 async def test_after_an_unknown_outcome_nothing_stays_when_nobody_asks_again(
     tmp_path: Path, kind: LegKind, fault: Fault
@@ -221,4 +222,6 @@ async def test_a_quiet_house_writes_nothing(tmp_path: Path) -> None:
         assert house.voice.writes == []
         passes = house.voice.count("list", LegKind.INBOUND)
         assert passes >= 2
-        assert house.voice.count("list") == 2 * passes, "one list per kind and pass, however many trunks there are"
+        assert house.voice.count("list") == len(LegKind) * passes, (
+            "one list per kind and pass, however many trunks there are"
+        )

@@ -2,6 +2,7 @@
 
 import ssl
 from dataclasses import replace
+from typing import Any
 
 import aiohttp
 import pytest
@@ -12,9 +13,17 @@ from livekit import api
 
 from models.secret import Secret
 from models.sip_trunk import SipTransport
-from tests.voice_legs import PASSWORD, by_address, inbound, marked, outbound
+from tests.voice_legs import PASSWORD, by_address, inbound, marked, outbound, rule
 from trunkline.voice import Encryption, Held, VoiceCause
-from trunkline.voice.livekit import ENCRYPTIONS, TRANSPORTS, held_of, inbound_info, outbound_info
+from trunkline.voice.livekit import (
+    ENCRYPTIONS,
+    TRANSPORTS,
+    creation_of,
+    held_of,
+    inbound_info,
+    outbound_info,
+    rule_info,
+)
 from trunkline.voice.verdicts import Refusal, verdict
 from trunkline.voice.wire import error_of
 
@@ -22,6 +31,11 @@ HERE = ConnectionKey(
     "livekit.example.com", 443, is_ssl=True, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None
 )
 CONFLICT = 'Conflicting inbound SIP Trunks: "<new>" and "ST_other", using the same number(s) ["+4930123"] without ...'
+
+RULE_CONFLICT = (
+    "Dispatch rule for the same trunk, inbound number, number, and PIN combination already exists in dispatch rule "
+    '"ST_other" "+4930123"'
+)
 
 
 def test_inbound_request_says_every_field() -> None:
@@ -86,7 +100,94 @@ def test_outbound_trunk_that_was_written_reads_back_exactly() -> None:
         assert held_of(outbound_info(leg)) == Held("", leg)
 
 
+def test_rule_says_every_field() -> None:
+    leg = rule("ST_1")
+    assert rule_info(leg) == api.SIPDispatchRuleInfo(
+        name=leg.name,
+        metadata=leg.metadata,
+        trunk_ids=["ST_1"],
+        rule=api.SIPDispatchRule(dispatch_rule_individual=api.SIPDispatchRuleIndividual(room_prefix="call-")),
+        room_config=api.RoomConfiguration(agents=[api.RoomAgentDispatch(agent_name=leg.agent_name)]),
+    )
+
+
+def test_new_rule_says_its_trunk_in_the_older_field_too() -> None:
+    request = creation_of(rule("ST_1"))
+    assert request.trunk_ids == request.dispatch_rule.trunk_ids == ["ST_1"]
+
+
+@pytest.mark.parametrize("prefix", ["call-", ""])
+def test_rule_that_was_written_reads_back_exactly(prefix: str) -> None:
+    leg = replace(rule(), room_prefix=prefix)
+    info = rule_info(leg)
+    info.sip_dispatch_rule_id = "SDR_1"
+    assert held_of(info) == Held("SDR_1", leg)
+    info.media.SetInParent()  # the server adds it
+    info.created_at.FromSeconds(1)
+    assert held_of(info) == Held("SDR_1", leg)
+
+
+def individual(**more: Any) -> api.SIPDispatchRule:
+    return api.SIPDispatchRule(dispatch_rule_individual=api.SIPDispatchRuleIndividual(room_prefix="call-", **more))
+
+
+ALLOW = api.SIPMediaEncryption.SIP_MEDIA_ENCRYPT_ALLOW
+ADDED = [
+    api.SIPDispatchRuleInfo(attributes={"tenant": "w12"}),
+    api.SIPDispatchRuleInfo(inbound_numbers=["+1555"]),
+    api.SIPDispatchRuleInfo(numbers=["+1555"]),
+    api.SIPDispatchRuleInfo(hide_phone_number=True),
+    api.SIPDispatchRuleInfo(room_preset="preset"),
+    api.SIPDispatchRuleInfo(krisp_enabled=True),
+    api.SIPDispatchRuleInfo(media_encryption=ALLOW),
+    api.SIPDispatchRuleInfo(media=api.SIPMediaConfig(encryption=ALLOW)),
+    api.SIPDispatchRuleInfo(media=api.SIPMediaConfig(media_timeout=Duration(seconds=60))),
+    api.SIPDispatchRuleInfo(rule=individual(pin="1234")),
+    api.SIPDispatchRuleInfo(rule=individual(no_randomness=True)),
+    api.SIPDispatchRuleInfo(room_config=api.RoomConfiguration(agents=[api.RoomAgentDispatch(agent_name="second")])),
+    api.SIPDispatchRuleInfo(room_config=api.RoomConfiguration(empty_timeout=10)),
+    api.SIPDispatchRuleInfo(room_config=api.RoomConfiguration(metadata="{}")),
+]
+
+
+@pytest.mark.parametrize("added", ADDED, ids=str)
+def test_rule_that_somebody_added_to_is_not_exact(added: api.SIPDispatchRuleInfo) -> None:
+    info = rule_info(rule())
+    info.MergeFrom(added)
+    assert (held_of(info).leg.metadata, held_of(info).exact) == (rule().metadata, False)
+
+
+OTHER_RULES = [
+    None,
+    api.SIPDispatchRule(),
+    api.SIPDispatchRule(dispatch_rule_direct=api.SIPDispatchRuleDirect(room_name="call-")),
+    api.SIPDispatchRule(dispatch_rule_callee=api.SIPDispatchRuleCallee(room_prefix="call-")),
+]
+
+
+@pytest.mark.parametrize("other", OTHER_RULES, ids=str)
+def test_rule_of_another_kind_is_not_exact(other: api.SIPDispatchRule | None) -> None:
+    info = rule_info(rule())
+    info.ClearField("rule")
+    info.MergeFrom(api.SIPDispatchRuleInfo(rule=other))
+    assert not held_of(info).exact
+
+
+@pytest.mark.parametrize("agent", [{"metadata": "{}"}, {"attributes": {"tenant": "w12"}}, {"deployment": "blue"}])
+def test_rule_that_tells_its_agent_more_is_not_exact(agent: dict[str, Any]) -> None:
+    info = rule_info(rule())
+    info.room_config.agents[0].MergeFrom(api.RoomAgentDispatch(**agent))
+    assert not held_of(info).exact
+
+
+def test_rule_for_many_trunks_shows_them() -> None:
+    leg = held_of(rule_info(replace(rule(), trunk_ids=("ST_1", "ST_2")))).leg
+    assert leg == replace(rule(), trunk_ids=("ST_1", "ST_2"))
+
+
 def test_empty_foreign_objects_are_read() -> None:
+    assert not held_of(api.SIPDispatchRuleInfo()).exact
+    assert held_of(api.SIPDispatchRuleInfo(metadata="[[")).marker is None
     assert held_of(api.SIPInboundTrunkInfo()).marker is None
     assert not held_of(api.SIPOutboundTrunkInfo()).exact  # its transport is automatic
 
@@ -106,12 +207,14 @@ def test_odd_metadata_is_not_our_marker(metadata: str) -> None:
     ("status", "code", "message", "cause"),
     [
         (400, "invalid_argument", CONFLICT, VoiceCause.CONFLICT),
+        (400, "invalid_argument", RULE_CONFLICT, VoiceCause.CONFLICT),
         (409, "already_exists", "", VoiceCause.CONFLICT),
         (400, "invalid_argument", "no trunk numbers specified", VoiceCause.REFUSED),
         (400, "malformed", "the protobuf request could not be decoded", VoiceCause.REFUSED),
         (412, "failed_precondition", "", VoiceCause.REFUSED),
         (413, "", "", VoiceCause.REFUSED),
         (404, "not_found", "requested sip trunk does not exist", VoiceCause.MISSING),
+        (404, "not_found", "requested sip dispatch rule does not exist", VoiceCause.MISSING),
         (404, "", "", VoiceCause.MISCONFIGURED),
         (404, "bad_route", 'unsupported method "GET" (only POST is allowed)', VoiceCause.MISCONFIGURED),
         (401, "", "", VoiceCause.MISCONFIGURED),
@@ -139,7 +242,7 @@ def test_answer_is_judged_by_its_status(status: int, code: str, message: str, ca
 
 @pytest.mark.parametrize("status", [400, 404, 409, 412, 500, 503])
 @pytest.mark.parametrize("code", ["invalid_argument", "not_found", "already_exists", "internal", "anything"])
-@pytest.mark.parametrize("message", [CONFLICT, "numbers +4930123 and ST_other"])
+@pytest.mark.parametrize("message", [CONFLICT, RULE_CONFLICT, "numbers +4930123 and ST_other"])
 def test_text_of_the_server_that_may_name_others_is_not_passed_on(status: int, code: str, message: str) -> None:
     told = str(verdict(status, code, message))
     assert "ST_other" not in told

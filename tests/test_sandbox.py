@@ -17,7 +17,7 @@ import pytest
 from models.secret import Keyring
 from models.trunk_leg import LegKind
 from tests.voice_contract import CASES, Case, run
-from tests.voice_legs import PASSWORD, digits, fails, inbound, outbound
+from tests.voice_legs import PASSWORD, digits, fails, inbound, outbound, rule
 from trunkline.voice import Held, VoiceCause
 from trunkline.voice.sandbox import SandboxVoice
 from trunkline.voice.sandbox_file import SandboxFileError, error_of
@@ -73,10 +73,14 @@ async def test_reopened_file_holds_what_was_acknowledged(path: Path) -> None:
     first = SandboxVoice(path, KEYRING)
     leg = inbound(digits())
     voice_id = await first.create(leg)
+    own_rule = rule(voice_id)
+    rule_id = await first.create(own_rule)
     await first.aclose()
     second = SandboxVoice(path, KEYRING)
     assert await second.list(LegKind.INBOUND) == [Held(voice_id, leg)]
-    await fails(second.create(leg), VoiceCause.CONFLICT)
+    assert await second.list(LegKind.DISPATCH) == [Held(rule_id, own_rule)]
+    for each in (leg, own_rule):
+        await fails(second.create(each), VoiceCause.CONFLICT)
     await second.aclose()
 
 
@@ -166,6 +170,13 @@ async def test_concurrent_creates_of_one_number_make_one_trunk(voice: SandboxVoi
     made = await asyncio.gather(*(voice.create(inbound(number)) for _ in range(20)), return_exceptions=True)
     assert sum(isinstance(each, str) for each in made) == 1
     assert len(await voice.list(LegKind.INBOUND)) == 1
+
+
+async def test_concurrent_rules_of_one_trunk_make_one_rule(voice: SandboxVoice) -> None:
+    leg = rule()
+    made = await asyncio.gather(*(voice.create(leg) for _ in range(20)), return_exceptions=True)
+    assert sum(isinstance(each, str) for each in made) == 1
+    assert len(await voice.list(LegKind.DISPATCH)) == 1
 
 
 async def test_two_processes_give_no_number_twice_and_lose_nothing_when_killed(path: Path) -> None:

@@ -1,11 +1,11 @@
-"""Contract of every voice backend, second half: replacing, deleting, looking up, and what is refused."""
+"""Contract of every voice backend, second part: replacing, deleting, looking up, and what is refused."""
 
 from dataclasses import replace
 
 from models.secret import Secret
 from models.sip_trunk import SipTransport
 from models.trunk_leg import LegKind
-from tests.voice_legs import UNKNOWN_ID, by_address, digits, fails, held, inbound, marked, outbound
+from tests.voice_legs import UNKNOWN_ID, by_address, digits, fails, held, inbound, marked, outbound, rule
 from trunkline.voice import Encryption, Held, Leg, Marker, VoiceBackend, VoiceCause
 
 INBOUND, OUTBOUND = LegKind.INBOUND, LegKind.OUTBOUND
@@ -114,7 +114,7 @@ async def delete_of_what_is_not_there_succeeds(voice: VoiceBackend) -> None:
 
 
 async def list_tells_each_object_once(voice: VoiceBackend) -> None:
-    legs: list[Leg] = [*(inbound(digits()) for _ in range(12)), *(outbound() for _ in range(12))]
+    legs: list[Leg] = [leg for _ in range(12) for leg in (inbound(digits()), outbound(), rule())]
     made = {await voice.create(leg): leg for leg in legs}
     for kind in LegKind:
         listed = [each for each in await voice.list(kind) if each.voice_id in made]

@@ -8,14 +8,14 @@ from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction
 
 from models.trunk_leg import LegKind
-from tests import voice_changing, voice_creating
+from tests import voice_changing, voice_creating, voice_dispatching
 from trunkline.voice import VoiceBackend
 
 Case = Callable[[VoiceBackend], Awaitable[None]]
 
 CASES: list[Case] = [
     function
-    for module in (voice_creating, voice_changing)
+    for module in (voice_creating, voice_changing, voice_dispatching)
     for name, function in vars(module).items()
     if iscoroutinefunction(function) and function.__module__ == module.__name__ and not name.startswith("_")
 ]

@@ -1,4 +1,4 @@
-"""Contract of every voice backend, first half: creating. Every coroutine here whose name tells an outcome is a case."""
+"""Contract of every voice backend, first part: creating trunks. Every public coroutine of the parts is a case."""
 
 import re
 from collections.abc import Iterable

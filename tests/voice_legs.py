@@ -10,10 +10,22 @@ import pytest
 from models.secret import Secret
 from models.sip_trunk import SipTransport
 from models.trunk_leg import LegKind
-from trunkline.voice import Encryption, InboundTrunk, Leg, Marker, OutboundTrunk, VoiceBackend, VoiceCause, VoiceError
+from trunkline.voice import (
+    DispatchRule,
+    Encryption,
+    InboundTrunk,
+    Leg,
+    Marker,
+    OutboundTrunk,
+    VoiceBackend,
+    VoiceCause,
+    VoiceError,
+)
 
 VOICE_ID = re.compile(r"ST_[2-9A-HJ-NP-Za-km-z]{12}")
+RULE_ID = re.compile(r"SDR_[2-9A-HJ-NP-Za-km-z]{12}")
 UNKNOWN_ID = "ST_unknownunkno"
+UNKNOWN_RULE_ID = "SDR_unknownunkno"
 PASSWORD = "s3cr\u00e9t \u2603 \"\\' " + "x" * 240
 _random = Random()  # noqa: S311  # numbers that no other test uses
 
@@ -56,6 +68,17 @@ def outbound(*numbers: str) -> OutboundTrunk:
         auth_password=Secret(PASSWORD),
         encryption=Encryption.DISABLE,
         metadata=marked(LegKind.OUTBOUND),
+    )
+
+
+def rule(trunk_id: str = "") -> DispatchRule:
+    """The rule of a trunk; of an own one that does not exist, unless told."""
+    return DispatchRule(
+        name="Bucharest \u260e",
+        trunk_ids=(trunk_id or f"ST_{digits()}",),
+        agent_name="reception \u260e",
+        room_prefix="call-",
+        metadata=marked(LegKind.DISPATCH),
     )
 
 

@@ -5,7 +5,7 @@ unknown outcome, or whose process died, is RELEASING until the voice backend is 
 take it over at once. Its row, its called texts and its lease are all that there is: it is invisible in the API.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -17,24 +17,20 @@ from tortoise.transactions import in_transaction
 
 from models.identifiers import new_id
 from models.sip_trunk import HIDDEN, CalledText, RetiredTrunk, SipTrunk, TrunkStatus
-from models.trunk_leg import LegKind, TrunkLeg
+from models.trunk_leg import TrunkLeg
 from trunkline import database
-from trunkline.legs import password_place
-from trunkline.phone import called_text_key
+from trunkline.causes import NUMBER_IN_USE
+from trunkline.idempotency import BoundKey
+from trunkline.leases import NO_LEASE
+from trunkline.legs import password_place, text_keys
 from trunkline.problems import Code, Problem
 from trunkline.services import Services
 from trunkline.validation import NormalizedTrunk
 
 LEASE_RESERVE = 5.0  # seconds beyond the longest creation, so that a slow commit is not taken for a death
-NO_LEASE: Mapping[str, Any] = {"lease_owner": None, "lease_until": None}
 
 ALREADY_EXISTS = Problem(
     Code.ALREADY_EXISTS, "A SIP trunk with the same phone number, username, and address already exists."
-)
-NUMBER_IN_USE = Problem(
-    Code.NUMBER_IN_USE,
-    "This number already rings at another SIP trunk of this voice backend.",
-    ("input", "phoneNumber"),
 )
 BEING_CREATED = Problem(
     Code.NUMBER_IN_USE,
@@ -42,6 +38,16 @@ BEING_CREATED = Problem(
     ("input", "phoneNumber"),
     retryable=True,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What a creation is to make. `background`: the trunk is visible at once and the reconciler makes it."""
+
+    workspace_id: str
+    wanted: NormalizedTrunk
+    background: bool = False
+    key: BoundKey | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +68,9 @@ class Busy:
     """A claim of our own that the clean-up is looking at in this instant."""
 
 
-async def obstacle(workspace_id: str, wanted: NormalizedTrunk) -> Problem | SipTrunk | None:
+async def obstacle(workspace_id: str, wanted: NormalizedTrunk, itself: str | None = None) -> Problem | SipTrunk | None:
     """What stands in the way of a trunk: a problem, remains of our own that may be taken over, or nothing."""
-    rivals = await _rivals(workspace_id, wanted)
+    rivals = [rival for rival in await _rivals(workspace_id, wanted) if rival.id != itself]
     visible = [rival for rival in rivals if rival.status not in HIDDEN]
     if any(_is_same(rival, workspace_id, wanted) for rival in visible):
         return ALREADY_EXISTS
@@ -78,13 +84,14 @@ async def obstacle(workspace_id: str, wanted: NormalizedTrunk) -> Problem | SipT
     return remains if ours and _is_abandoned(remains, at) else BEING_CREATED
 
 
-async def take(services: Services, workspace_id: str, wanted: NormalizedTrunk) -> Claim | Busy | Problem:
+async def take(services: Services, order: Order) -> Claim | Busy | Problem:
     """Claim the number and the trunk's identity, taking over what an earlier attempt of the workspace left."""
+    workspace_id, wanted = order.workspace_id, order.wanted
     found = await obstacle(workspace_id, wanted)
     if isinstance(found, Problem):
         return found
     try:
-        return await (_insert(services, workspace_id, wanted) if found is None else _take_over(services, found, wanted))
+        return await (_insert(services, order) if found is None else _take_over(services, found, order))
     except IntegrityError:  # somebody was faster; who it was decides the answer
         found = await obstacle(workspace_id, wanted)
         return found if isinstance(found, Problem) else Busy()
@@ -111,40 +118,62 @@ def _is_abandoned(trunk: SipTrunk, at: datetime) -> bool:
     return trunk.status is TrunkStatus.RELEASING or (trunk.status is TrunkStatus.CLAIMED and expired)
 
 
-async def _insert(services: Services, workspace_id: str, wanted: NormalizedTrunk) -> Claim:
-    trunk = SipTrunk(id=new_id("trunk"), workspace_id=workspace_id)
-    trunk.update_from_dict(await _columns(services, trunk, wanted))
+async def _insert(services: Services, order: Order) -> Claim:
+    trunk = SipTrunk(id=new_id("trunk"), workspace_id=order.workspace_id)
+    trunk.update_from_dict(await _columns(services, trunk, order))
     async with in_transaction():
         await trunk.save(force_create=True)
-        await _write_texts(trunk, wanted)
+        await write_texts(trunk, order.wanted)
+        await _bind(order, trunk)
     return Claim(trunk, continued=False)
 
 
-async def _take_over(services: Services, remains: SipTrunk, wanted: NormalizedTrunk) -> Claim | Busy:
-    columns = await _columns(services, remains, wanted)
+async def _take_over(services: Services, remains: SipTrunk, order: Order) -> Claim | Busy:
+    columns = await _columns(services, remains, order)
     free = Q(lease_until=None) | Q(lease_until__lt=columns["created_at"])
     async with in_transaction():
         if not await SipTrunk.filter(free, id=remains.id, status__in=HIDDEN).update(**columns):
             return Busy()
         await CalledText.filter(trunk_id=remains.id).delete()
-        await _write_texts(remains, wanted)
+        await write_texts(remains, order.wanted)
+        await _bind(order, remains)
     remains.update_from_dict(columns)
     return Claim(remains, continued=True)
 
 
-async def _write_texts(trunk: SipTrunk, wanted: NormalizedTrunk) -> None:
+async def write_texts(trunk: SipTrunk, wanted: NormalizedTrunk) -> None:
+    """Claim the texts for the trunk; IntegrityError when one of them is somebody else's."""
     for text in text_keys(wanted.called_texts):
         await CalledText.create(text=text, trunk_id=trunk.id)
 
 
-def text_keys(texts: Iterable[str]) -> list[str]:
-    """The texts as LiveKit compares them, each once, in one order for all, so that two claims cannot deadlock."""
-    return sorted({called_text_key(text) for text in texts})
+async def _bind(order: Order, trunk: SipTrunk) -> None:
+    if order.background and order.key:
+        await order.key.bind(trunk.id)
 
 
-async def _columns(services: Services, trunk: SipTrunk, wanted: NormalizedTrunk) -> dict[str, Any]:
+async def _columns(services: Services, trunk: SipTrunk, order: Order) -> dict[str, Any]:
     at = await database.now()
+    return (
+        wanted_columns(services, trunk, order.wanted)
+        | _standing(services, order, at)
+        | {
+            "absent_since": None,
+            "created_at": at,
+            "updated_at": at,
+        }
+    )
+
+
+def _standing(services: Services, order: Order, at: datetime) -> dict[str, Any]:
+    if order.background:
+        return {"status": TrunkStatus.PROVISIONING, "next_attempt_at": at, **NO_LEASE}
     lease = timedelta(seconds=services.settings.provision_timeout + LEASE_RESERVE)
+    return {"status": TrunkStatus.CLAIMED, "lease_owner": new_id("lease"), "lease_until": at + lease}
+
+
+def wanted_columns(services: Services, trunk: SipTrunk, wanted: NormalizedTrunk) -> dict[str, Any]:
+    """The columns that a client decides, with the password sealed for this row."""
     return {
         "sip_trunk_type": wanted.sip_trunk_type,
         "phone_number": wanted.phone_number,
@@ -161,25 +190,20 @@ async def _columns(services: Services, trunk: SipTrunk, wanted: NormalizedTrunk)
         "allowed_inbound_ips": None if wanted.allowed_inbound_ips is None else list(wanted.allowed_inbound_ips),
         "country_code": wanted.country_code,
         "outbound_proxy": wanted.outbound_proxy,
-        "status": TrunkStatus.CLAIMED,
-        "lease_owner": new_id("lease"),
-        "lease_until": at + lease,
-        "absent_since": None,
-        "created_at": at,
-        "updated_at": at,
     }
 
 
-async def activate(claim: Claim, voice_ids: Mapping[LegKind, str]) -> bool:
+async def activate(claim: Claim, legs: Iterable[TrunkLeg], key: BoundKey | None) -> bool:
     """Turn the claim into a trunk that everybody sees; False when the lease was lost meanwhile."""
     at = await database.now()
     shown: dict[str, Any] = {"status": TrunkStatus.ACTIVE, "created_at": at, "updated_at": at, **NO_LEASE}
     async with in_transaction():
         if not await claim.held.update(**shown):
             return False
-        for kind, voice_id in voice_ids.items():
-            revision = claim.trunk.revision
-            await TrunkLeg.create(trunk_id=claim.trunk.id, kind=kind, voice_id=voice_id, applied_revision=revision)
+        for leg in legs:
+            await leg.save()
+        if key:
+            await key.bind(claim.trunk.id)
     claim.trunk.update_from_dict(shown)
     return True
 

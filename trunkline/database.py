@@ -22,7 +22,13 @@ from trunkline.settings import SettingError, Settings
 
 MIGRATION_LOCK = 0x7472_756E  # any number of our own for PostgreSQL's advisory lock
 DEFAULT_WORKSPACE = "default"
-MODULES = ("models.sip_trunk", "models.trunk_leg", "models.workspace")
+MODULES = (
+    "models.assistant",
+    "models.idempotency_key",
+    "models.sip_trunk",
+    "models.trunk_leg",
+    "models.workspace",
+)
 # busy_timeout: other processes (the command line) may write; synchronous: an answered create is on disk
 SQLITE_PRAGMAS = {"journal_mode": "WAL", "synchronous": "FULL", "busy_timeout": "5000", "foreign_keys": "ON"}
 SETTING = "TRUNKLINE_DATABASE_URL"

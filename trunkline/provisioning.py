@@ -48,8 +48,8 @@ async def _settle_conflict(services: Services, leg: Leg, conflict: VoiceError) -
 
 async def _adopt(voice: VoiceBackend, leg: Leg) -> str | None:
     """Find the leg by its marker and make it equal to what is wanted; more than one: the sweep removes the others."""
-    wanted = Marker.from_metadata(leg.metadata)
-    found = [held for held in await voice.list(leg.kind) if held.marker and same_leg(held.marker, wanted)]
+    marker = Marker.from_metadata(leg.metadata)
+    found = await own_objects(voice, marker) if marker else []
     if not found:
         return None
     held = min(found, key=lambda each: each.voice_id)
@@ -58,9 +58,10 @@ async def _adopt(voice: VoiceBackend, leg: Leg) -> str | None:
     return held.voice_id
 
 
-def same_leg(one: Marker, other: Marker | None) -> bool:
-    """Whether two markers name the same leg, whatever its revision."""
-    return other is not None and one.identity == other.identity
+async def own_objects(voice: VoiceBackend, marker: Marker) -> list[Held]:
+    """What the voice backend holds of one leg, whatever its revision."""
+    everything = await voice.list(marker.leg)
+    return [held for held in everything if held.marker and held.marker.identity == marker.identity]
 
 
 async def _retired_remains(services: Services, leg: Leg) -> list[Held]:

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from models.secret import Keyring
 from trunkline.resolver import Resolver
 from trunkline.settings import Settings
-from trunkline.voice import VoiceBackend
+from trunkline.voice import VoiceBackend, VoiceError
 
 T = TypeVar("T")
 
@@ -31,6 +32,25 @@ class Tasks:
         await asyncio.gather(*self._running, return_exceptions=True)
 
 
+@dataclass(slots=True)
+class Health:
+    """What the reconciler knows of the voice backend. `since`: how long it has been as it is."""
+
+    reachable: bool = False
+    since: datetime | None = None
+    error: VoiceError | None = None
+    error_at: datetime | None = None
+    reconciled_at: datetime | None = None
+
+    def seen(self, at: datetime, error: VoiceError | None) -> None:
+        """Note whether it answered."""
+        if self.since is None or self.reachable is not (error is None):
+            self.since = at
+        self.reachable = error is None
+        if error:
+            self.error, self.error_at = error, at
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Settings, secrets, the voice backend, name resolution, and what runs beside the requests."""
@@ -41,4 +61,6 @@ class Services:
     resolver: Resolver
     installation_id: str
     tasks: Tasks = field(default_factory=Tasks)
+    call_timeout: float = 5.0  # seconds that one voice call may take
+    health: Health = field(default_factory=Health)
     work: asyncio.Event = field(default_factory=asyncio.Event)  # set: the reconciler has something to do at once

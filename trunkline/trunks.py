@@ -1,56 +1,57 @@
-"""The use cases of trunks: validate, create, read. A failed creation leaves nothing behind."""
+"""The use cases of trunks that exist, and the dry run of createSipTrunk. Another workspace's trunk looks like none."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tortoise.queryset import QuerySet
+from tortoise.transactions import in_transaction
 
-from models.sip_trunk import HIDDEN, SipTrunk
-from models.trunk_leg import LegKind
-from trunkline import claims
-from trunkline.claims import Busy, Claim
+from models.assistant import Assistant
+from models.sip_trunk import HIDDEN, SipTrunk, TrunkStatus
+from models.trunk_leg import TrunkLeg
+from trunkline import claims, database, leases
+from trunkline.causes import problem_of
+from trunkline.converge import converge
 from trunkline.keys import Caller
-from trunkline.legs import wanted_legs
-from trunkline.problems import Code, Notice, Problem
-from trunkline.provisioning import make_leg
+from trunkline.problems import Code, Problem
 from trunkline.services import Services
-from trunkline.validation import Examination, NormalizedTrunk, Policy, TrunkDraft, examine, name_to_resolve
+from trunkline.validation import Examination, Policy, TrunkDraft, examine, name_to_resolve
 from trunkline.voice import VoiceCause, VoiceError, VoiceKind
 
-BUSY_WAIT_SECONDS = 0.05
 NO_PROXY = "This installation has no outbound proxy: TRUNKLINE_OUTBOUND_PROXY is not set. Leave outboundProxy out."
-UNDECIDED = "The voice backend did not answer in time"
-
-CODES = {
-    VoiceCause.CONFLICT: Code.NUMBER_IN_USE,
-    VoiceCause.REFUSED: Code.VOICE_REFUSED,
-    VoiceCause.MISSING: Code.OUTCOME_UNKNOWN,
-    VoiceCause.MISCONFIGURED: Code.VOICE_MISCONFIGURED,
-    VoiceCause.UNAVAILABLE: Code.VOICE_UNAVAILABLE,
-    VoiceCause.RATE_LIMITED: Code.RATE_LIMITED,
-    VoiceCause.OUTCOME_UNKNOWN: Code.OUTCOME_UNKNOWN,
-}
-RETRYABLE = {Code.VOICE_UNAVAILABLE, Code.RATE_LIMITED, Code.OUTCOME_UNKNOWN}
+NOT_FOUND = Problem(Code.NOT_FOUND, "SIP trunk not found.", ("input", "id"))
+DELETE_FAILED = "Failed to delete SIP trunk."
+STAYS_DELETING = "It stays DELETING and is finished by itself."
+UNDECIDED = VoiceError(VoiceCause.OUTCOME_UNKNOWN, "The voice backend did not answer in time.")
 
 
 @dataclass(frozen=True, slots=True)
-class Creation:
-    """How a creation ended: a trunk, or problems. Notices come with both."""
+class Removal:
+    """How a removal ended. `unassigned`: the assistants that lost their number, also when it is not finished yet."""
+
+    deleted_id: str | None
+    unassigned: Sequence[Assistant]
+    problem: Problem | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A trunk as it stands after a use case, and what kept it from succeeding."""
 
     trunk: SipTrunk | None
-    problems: tuple[Problem, ...]
-    notices: tuple[Notice, ...]
-    broke_rules: bool = False  # the problems are those of the fields; nothing was asked of anybody
+    problem: Problem | None
 
 
 def visible_trunks(workspace_id: str) -> QuerySet[SipTrunk]:
     """Every trunk that a workspace may see; the one entry for reading trunks."""
-    return SipTrunk.filter(workspace_id=workspace_id).exclude(status__in=HIDDEN).prefetch_related("legs")
+    seen = SipTrunk.filter(workspace_id=workspace_id).exclude(status__in=HIDDEN)
+    return seen.prefetch_related("legs", "assistants")
 
 
 async def validate_trunk(services: Services, caller: Caller, draft: TrunkDraft) -> Examination:
     """Say what createSipTrunk would say before it asks the voice backend; nothing is stored, nothing is sent."""
-    examination = await _examined(services, caller, draft)
+    examination = await examined(services, caller, draft)
     if examination.normalized is None:
         return examination
     found = await claims.obstacle(caller.workspace_id, examination.normalized)
@@ -58,27 +59,8 @@ async def validate_trunk(services: Services, caller: Caller, draft: TrunkDraft) 
     return Examination(examination.normalized, problems, examination.notices)
 
 
-async def create_trunk(services: Services, caller: Caller, draft: TrunkDraft) -> Creation:
-    """Check, claim, make both legs, and only then show the trunk; a client that goes away does not stop it."""
-    return await services.tasks.run(_create(services, caller, draft))
-
-
-async def _create(services: Services, caller: Caller, draft: TrunkDraft) -> Creation:
-    deadline = asyncio.get_running_loop().time() + services.settings.provision_timeout
-    examination = await _examined(services, caller, draft)
-    if examination.normalized is None:
-        return Creation(None, examination.problems, examination.notices, broke_rules=True)
-    claim = await _claim(services, caller, examination.normalized, deadline)
-    if isinstance(claim, Problem):
-        return Creation(None, (claim,), examination.notices)
-    problem = await _provision(services, claim, deadline)
-    if problem:
-        return Creation(None, (problem,), examination.notices)
-    trunk = await visible_trunks(caller.workspace_id).get(id=claim.trunk.id)
-    return Creation(trunk, (), examination.notices)
-
-
-async def _examined(services: Services, caller: Caller, draft: TrunkDraft) -> Examination:
+async def examined(services: Services, caller: Caller, draft: TrunkDraft) -> Examination:
+    """Apply all rules, with the host name resolved."""
     name = name_to_resolve(draft)
     addresses = await services.resolver.resolve(name, caller.workspace_id) if name else None
     settings = services.settings
@@ -86,60 +68,62 @@ async def _examined(services: Services, caller: Caller, draft: TrunkDraft) -> Ex
     return examine(draft, Policy(settings.allowed_networks, settings.phone_check, proxy_problem), addresses)
 
 
-async def _claim(services: Services, caller: Caller, wanted: NormalizedTrunk, deadline: float) -> Claim | Problem:
-    """Claim the number; the clean-up of our own remains is waited for, since it takes an instant."""
-    while True:
-        taken = await claims.take(services, caller.workspace_id, wanted)
-        if not isinstance(taken, Busy):
-            return taken
-        if asyncio.get_running_loop().time() + BUSY_WAIT_SECONDS > deadline:
-            return claims.BEING_CREATED
-        await asyncio.sleep(BUSY_WAIT_SECONDS)
+async def delete_trunk(services: Services, caller: Caller, trunk_id: str) -> Removal:
+    """Remove a trunk from the voice backend first, then from the database; concurrent removals join."""
+    return await services.tasks.run(_delete(services, caller, trunk_id))
 
 
-async def _provision(services: Services, claim: Claim, deadline: float) -> Problem | None:
-    """Make both legs and show the trunk, or undo what was made; the claim ends here in one way or the other."""
-    made: dict[LegKind, str] = {}
+async def _delete(services: Services, caller: Caller, trunk_id: str) -> Removal:
+    deadline = asyncio.get_running_loop().time() + services.settings.provision_timeout
+    if not await visible_trunks(caller.workspace_id).filter(id=trunk_id).exists():
+        return Removal(None, [], NOT_FOUND)
+    unassigned = await _mark_deleting(trunk_id)
+    services.work.set()  # whatever becomes of this request, the reconciler finishes it
+    error: VoiceError | None = UNDECIDED
     try:
-        async with asyncio.timeout_at(deadline):
-            for leg in wanted_legs(claim.trunk, services.keyring, services.installation_id):
-                made[leg.kind] = await make_leg(services, leg, continued=claim.continued)
-    except VoiceError as error:
-        await _undo(services, claim, made, error.cause, deadline)
-        return _problem(error)
-    except TimeoutError:
-        await claims.abandon(claim)
-        services.work.set()
-        return _problem(VoiceError(VoiceCause.OUTCOME_UNKNOWN, UNDECIDED))
-    if await claims.activate(claim, made):
-        return None
-    services.work.set()
-    return _problem(VoiceError(VoiceCause.OUTCOME_UNKNOWN, "Another process took this creation over"))
+        async with leases.held(services, trunk_id, deadline) as trunk, asyncio.timeout_at(deadline):
+            error = await converge(services, trunk) if trunk else None
+    except (TimeoutError, leases.LeaseLostError):
+        error = UNDECIDED
+    if error is None:
+        return Removal(trunk_id, unassigned, None)
+    problem = problem_of(error, DELETE_FAILED)
+    told = Problem(problem.code, f"{problem.message} {STAYS_DELETING}", None, retryable=True)
+    return Removal(None, unassigned, told)
 
 
-async def _undo(services: Services, claim: Claim, made: dict[LegKind, str], cause: VoiceCause, deadline: float) -> None:
-    """Remove what was made. What cannot be removed now, or may exist without our knowing, is left to the clean-up."""
-    certain = cause is not VoiceCause.OUTCOME_UNKNOWN and not claim.continued
-    if certain and await _all_removed(services, made, deadline):
-        await claims.free(claim)
-        return
-    await claims.abandon(claim)
-    services.work.set()
+async def _mark_deleting(trunk_id: str) -> list[Assistant]:
+    """From here on there is no way back: DELETING is visible, and the assistants have lost their number."""
+    at = await database.now()
+    async with in_transaction():
+        await SipTrunk.filter(id=trunk_id).update(
+            status=TrunkStatus.DELETING, previous=None, next_attempt_at=at, updated_at=at
+        )
+        assistants = await Assistant.filter(trunk_id=trunk_id).order_by("id")
+        await Assistant.filter(trunk_id=trunk_id).update(trunk_id=None, answers_trunk_id=None, updated_at=at)
+    for assistant in assistants:
+        assistant.update_from_dict({"trunk_id": None, "answers_trunk_id": None, "updated_at": at})
+    return assistants
 
 
-async def _all_removed(services: Services, made: dict[LegKind, str], deadline: float) -> bool:
+async def reprovision_trunk(services: Services, caller: Caller, trunk_id: str) -> Outcome:
+    """Try again now, whatever was refused before."""
+    return await services.tasks.run(_reprovision(services, caller, trunk_id))
+
+
+async def _reprovision(services: Services, caller: Caller, trunk_id: str) -> Outcome:
+    deadline = asyncio.get_running_loop().time() + services.settings.provision_timeout
+    mine = visible_trunks(caller.workspace_id).exclude(status=TrunkStatus.DELETING)
+    if not await mine.filter(id=trunk_id).exists():
+        return Outcome(None, NOT_FOUND)
+    error: VoiceError | None = UNDECIDED
     try:
-        async with asyncio.timeout_at(deadline):
-            for kind, voice_id in made.items():
-                await services.voice.delete(kind, voice_id)
-    except (VoiceError, TimeoutError):
-        return False
-    return True
-
-
-def _problem(error: VoiceError) -> Problem:
-    code = CODES[error.cause]
-    if code is Code.NUMBER_IN_USE:
-        return claims.NUMBER_IN_USE
-    message = f"Failed to create SIP trunk. {error.detail}"
-    return Problem(code, message, None, code in RETRYABLE, error.retry_after)
+        async with leases.held(services, trunk_id, deadline) as trunk, asyncio.timeout_at(deadline):
+            if trunk:
+                await TrunkLeg.filter(trunk_id=trunk_id).update(applied_fingerprint=None)  # write all legs again
+                error = await converge(services, trunk)
+    except (TimeoutError, leases.LeaseLostError):
+        error = UNDECIDED
+        await SipTrunk.filter(id=trunk_id).update(next_attempt_at=await database.now())
+    trunk = await visible_trunks(caller.workspace_id).get_or_none(id=trunk_id)
+    return Outcome(trunk, problem_of(error, "Failed to provision SIP trunk.") if error else None)

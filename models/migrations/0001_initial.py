@@ -2,8 +2,9 @@ from tortoise import migrations
 from tortoise.migrations import operations as ops
 import functools
 from json import dumps, loads
+from models.assistant import AssistantType
 from models.sip_trunk import InboundAuthorizationType, MediaEncryption, SipCallingFormat, SipTransport, SipTrunkType, TrunkStatus
-from models.trunk_leg import LegKind
+from models.trunk_leg import LegKind, LegState
 from tortoise.fields.base import OnDelete
 from tortoise import fields
 from tortoise.indexes import Index
@@ -79,13 +80,31 @@ class Migration(migrations.Migration):
                 ('outbound_proxy', fields.BooleanField()),
                 ('status', fields.CharEnumField(description='CLAIMED: CLAIMED\nRELEASING: RELEASING\nPROVISIONING: PROVISIONING\nACTIVE: ACTIVE\nDEGRADED: DEGRADED\nFAILED: FAILED\nDELETING: DELETING', enum_type=TrunkStatus, max_length=16)),
                 ('revision', fields.IntField(default=1)),
+                ('previous', fields.JSONField(null=True, encoder=functools.partial(dumps, separators=(',', ':')), decoder=loads)),
+                ('next_attempt_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('lease_owner', fields.CharField(null=True, max_length=40)),
                 ('lease_until', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('absent_since', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
                 ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('updated_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'sip_trunk', 'app': 'models', 'unique_together': (('workspace_id', 'phone_number', 'sip_username', 'sip_address'),), 'indexes': [Index(fields=['workspace_id', 'created_at', 'id']), Index(fields=['status'])], 'pk_attr': 'id', 'table_description': 'One trunk, or the claim of one that is still being created.'},
+            options={'table': 'sip_trunk', 'app': 'models', 'unique_together': (('workspace_id', 'phone_number', 'sip_username', 'sip_address'),), 'indexes': [Index(fields=['workspace_id', 'created_at', 'id']), Index(fields=['status', 'next_attempt_at'])], 'pk_attr': 'id', 'table_description': 'One trunk, or the claim of one that is still being created.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
+            name='Assistant',
+            fields=[
+                ('id', fields.CharField(primary_key=True, unique=True, db_index=True, max_length=40)),
+                ('workspace', fields.ForeignKeyField('models.Workspace', source_field='workspace_id', db_constraint=True, to_field='id', on_delete=OnDelete.RESTRICT)),
+                ('name', fields.CharField(max_length=100)),
+                ('agent_name', fields.CharField(max_length=100)),
+                ('type', fields.CharEnumField(description='INBOUND: INBOUND\nOUTBOUND: OUTBOUND', enum_type=AssistantType, max_length=16)),
+                ('trunk', fields.ForeignKeyField('models.SipTrunk', source_field='trunk_id', null=True, db_constraint=True, to_field='id', related_name='assistants', on_delete=OnDelete.SET_NULL)),
+                ('answers_trunk_id', fields.CharField(null=True, unique=True, max_length=40)),
+                ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+                ('updated_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'assistant', 'app': 'models', 'indexes': [Index(fields=['workspace_id', 'created_at', 'id'])], 'pk_attr': 'id', 'table_description': 'An agent by its LiveKit name, and the trunk it works for. `trunk` of an INBOUND one has a dispatch rule.'},
             bases=['Model'],
         ),
         ops.CreateModel(
@@ -98,15 +117,39 @@ class Migration(migrations.Migration):
             bases=['Model'],
         ),
         ops.CreateModel(
+            name='IdempotencyKey',
+            fields=[
+                ('id', fields.IntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('workspace', fields.ForeignKeyField('models.Workspace', source_field='workspace_id', db_constraint=True, to_field='id', on_delete=OnDelete.RESTRICT)),
+                ('key', fields.CharField(max_length=255)),
+                ('digest', fields.BinaryField()),
+                ('digest_key', fields.CharField(max_length=16)),
+                ('trunk', fields.ForeignKeyField('models.SipTrunk', source_field='trunk_id', null=True, db_constraint=True, to_field='id', on_delete=OnDelete.CASCADE)),
+                ('holder', fields.CharField(max_length=40)),
+                ('expires_at', fields.DatetimeField(db_index=True, auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'idempotency_key', 'app': 'models', 'unique_together': (('workspace_id', 'key'),), 'pk_attr': 'id', 'table_description': 'A key while its creation runs (`trunk` null) and for 24 hours after it made a trunk.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
             name='TrunkLeg',
             fields=[
                 ('id', fields.IntField(generated=True, primary_key=True, unique=True, db_index=True)),
                 ('trunk', fields.ForeignKeyField('models.SipTrunk', source_field='trunk_id', db_constraint=True, to_field='id', related_name='legs', on_delete=OnDelete.CASCADE)),
-                ('kind', fields.CharEnumField(description='INBOUND: inbound\nOUTBOUND: outbound', enum_type=LegKind, max_length=16)),
-                ('voice_id', fields.CharField(max_length=64)),
-                ('applied_revision', fields.IntField()),
+                ('kind', fields.CharEnumField(description='INBOUND: inbound\nOUTBOUND: outbound\nDISPATCH: dispatch', enum_type=LegKind, max_length=16)),
+                ('state', fields.CharEnumField(default=LegState.READY, description='PENDING: PENDING\nREADY: READY\nMISSING: MISSING\nDRIFTED: DRIFTED\nREFUSED: REFUSED\nREMOVING: REMOVING', enum_type=LegState, max_length=16)),
+                ('voice_id', fields.CharField(null=True, db_index=True, max_length=64)),
+                ('applied_revision', fields.IntField(default=0)),
+                ('applied_fingerprint', fields.CharField(null=True, max_length=96)),
+                ('attempts', fields.IntField(default=0)),
+                ('error_code', fields.CharField(null=True, max_length=32)),
+                ('error_message', fields.CharField(null=True, max_length=500)),
+                ('error_retryable', fields.BooleanField(default=False)),
+                ('error_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('next_attempt_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
+                ('checked_at', fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),
             ],
-            options={'table': 'trunk_leg', 'app': 'models', 'unique_together': (('trunk_id', 'kind'),), 'pk_attr': 'id', 'table_description': 'A leg of a trunk and the id that the voice backend gave it.'},
+            options={'table': 'trunk_leg', 'app': 'models', 'unique_together': (('trunk_id', 'kind'),), 'pk_attr': 'id', 'table_description': 'A leg of a trunk: what was applied last, and the last error since.'},
             bases=['Model'],
         ),
     ]

@@ -12,9 +12,9 @@ from models.trunk_leg import LegKind
 from tests.real.reaching import reaching
 from tests.real.servers import LiveKitServer
 from tests.voice_contract import CASES, Case, run
-from tests.voice_legs import digits, inbound, outbound
-from trunkline.voice import Encryption, VoiceError
-from trunkline.voice.livekit import LiveKitVoice, inbound_info, outbound_info
+from tests.voice_legs import digits, fails, inbound, outbound, rule
+from trunkline.voice import Encryption, VoiceCause, VoiceError
+from trunkline.voice.livekit import Info, LiveKitVoice, inbound_info, outbound_info, rule_info
 
 
 @pytest.fixture
@@ -38,9 +38,15 @@ async def raw(livekit: LiveKitServer) -> AsyncIterator[api.LiveKitAPI]:
         ids = [*(item.sip_trunk_id for item in inbounds.items), *(item.sip_trunk_id for item in outbounds.items)]
         for voice_id in ids:
             await client.sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=voice_id))
+        for item in (await client.sip.list_dispatch_rule(api.ListSIPDispatchRuleRequest())).items:
+            rule_id = item.sip_dispatch_rule_id
+            await client.sip.delete_dispatch_rule(api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=rule_id))
 
 
-async def made(raw: api.LiveKitAPI, info: api.SIPInboundTrunkInfo | api.SIPOutboundTrunkInfo) -> str:
+async def made(raw: api.LiveKitAPI, info: Info) -> str:
+    if isinstance(info, api.SIPDispatchRuleInfo):
+        rule_request = api.CreateSIPDispatchRuleRequest(dispatch_rule=info, trunk_ids=info.trunk_ids)
+        return (await raw.sip.create_dispatch_rule(rule_request)).sip_dispatch_rule_id
     if isinstance(info, api.SIPInboundTrunkInfo):
         inbound_request = api.CreateSIPInboundTrunkRequest(trunk=info)
         return (await raw.sip.create_inbound_trunk(inbound_request)).sip_trunk_id
@@ -120,5 +126,58 @@ async def test_numbers_of_a_foreign_trunk_for_some_callers_stay_free(voice: Live
 async def test_many_objects_are_listed_whole(voice: LiveKitVoice, raw: api.LiveKitAPI) -> None:
     ids = {await made(raw, outbound_info(outbound())) for _ in range(1_050)}  # the server reads 1,000 at a time
     listed = [held.voice_id for held in await voice.list(LegKind.OUTBOUND)]
+    assert ids <= set(listed)
+    assert len(listed) == len(set(listed))
+
+
+async def test_rules_of_somebody_else_are_listed_without_a_marker(voice: LiveKitVoice, raw: api.LiveKitAPI) -> None:
+    """Among them the rule that takes the calls of every trunk: it refuses no rule of one trunk."""
+    direct = api.SIPDispatchRule(dispatch_rule_direct=api.SIPDispatchRuleDirect(room_name="lobby", pin="1234"))
+    for_every_trunk = await made(raw, api.SIPDispatchRuleInfo(rule=direct, metadata="[["))
+    nobodys = rule_info(rule())
+    nobodys.room_config.agents[0].agent_name = ""
+    nobodys.metadata = ""
+    for_no_agent = await made(raw, nobodys)
+    own = await voice.create(rule())
+    listed = {held.voice_id: held for held in await voice.list(LegKind.DISPATCH)}
+    assert {for_every_trunk, for_no_agent, own} <= listed.keys()
+    assert listed[for_every_trunk].marker is listed[for_no_agent].marker is None
+    assert (listed[for_every_trunk].exact, listed[own].exact) == (False, True)
+
+
+async def test_replaced_rule_loses_what_somebody_else_added(voice: LiveKitVoice, raw: api.LiveKitAPI) -> None:
+    leg = rule()
+    info = rule_info(leg)
+    info.attributes["tenant"] = "w12"
+    info.inbound_numbers.append("+1555")
+    info.hide_phone_number = True
+    info.media_encryption = api.SIPMediaEncryption.SIP_MEDIA_ENCRYPT_REQUIRE
+    info.rule.dispatch_rule_individual.pin = "1234"
+    info.room_config.agents.add(agent_name="second")
+    held = await voice.find(LegKind.DISPATCH, await made(raw, info))
+    assert held
+    assert (held.leg, held.exact) == (leg, False)
+    await voice.replace(held.voice_id, leg)
+    again = await voice.find(LegKind.DISPATCH, held.voice_id)
+    assert again
+    assert (again.leg, again.exact) == (leg, True)
+    request = api.ListSIPDispatchRuleRequest(dispatch_rule_ids=[held.voice_id])
+    stored = (await raw.sip.list_dispatch_rule(request)).items[0]
+    info = rule_info(leg)
+    info.sip_dispatch_rule_id = held.voice_id
+    assert stored == info
+
+
+async def test_rule_that_also_names_the_trunk_refuses_ours(voice: LiveKitVoice, raw: api.LiveKitAPI) -> None:
+    leg = rule()
+    foreign = rule_info(leg)
+    foreign.trunk_ids.append("ST_other")
+    await made(raw, foreign)
+    await fails(voice.create(leg), VoiceCause.CONFLICT)
+
+
+async def test_many_rules_are_listed_whole(voice: LiveKitVoice, raw: api.LiveKitAPI) -> None:
+    ids = {await made(raw, rule_info(rule())) for _ in range(1_050)}
+    listed = [held.voice_id for held in await voice.list(LegKind.DISPATCH)]
     assert ids <= set(listed)
     assert len(listed) == len(set(listed))

@@ -1,4 +1,4 @@
-"""The LiveKit backend and the only import of livekit. Refuses to send what would be a partial update.
+"""The LiveKit backend and the only import of livekit. Refuses to send partial updates and rules for every trunk.
 
 The SDK has no working timeout (trunkline.voice.bounded gives one); its retries are off: a create is not idempotent.
 """
@@ -6,6 +6,7 @@ The SDK has no working timeout (trunkline.voice.bounded gives one); its retries 
 from collections.abc import Iterable, Sequence
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from livekit import api
 from livekit.protocol.models import Pagination
 
@@ -13,8 +14,18 @@ from models.secret import Secret
 from models.sip_trunk import SipTransport
 from models.trunk_leg import LegKind
 from trunkline.settings import LiveKit
-from trunkline.voice import Encryption, Held, InboundTrunk, Leg, OutboundTrunk, VoiceCause, VoiceError, VoiceKind
-from trunkline.voice.verdicts import missing, unknown_outcome
+from trunkline.voice import (
+    DispatchRule,
+    Encryption,
+    Held,
+    InboundTrunk,
+    Leg,
+    OutboundTrunk,
+    VoiceCause,
+    VoiceError,
+    VoiceKind,
+)
+from trunkline.voice.verdicts import missing, refuse_unsafe, unknown_outcome
 from trunkline.voice.wire import asked, open_session, told
 
 BEHIND_ALL_IDS = "~"  # sorts after every id: a page behind it proves URL, key and Redis, and loads nothing
@@ -36,8 +47,12 @@ NEVER_WRITTEN = frozenset({  # fields that change how calls are treated and that
     "ringing_timeout_status", "max_call_duration", "from_host",
 })  # fmt: skip
 MEDIA_NEVER_WRITTEN = frozenset({"only_listed_codecs", "codecs", "media_timeout"})
+RULE_NEVER_WRITTEN = frozenset({
+    "hide_phone_number", "inbound_numbers", "numbers", "attributes", "room_preset", "krisp_enabled", "media_encryption",
+})  # fmt: skip
 
-Info = api.SIPInboundTrunkInfo | api.SIPOutboundTrunkInfo
+TrunkInfo = api.SIPInboundTrunkInfo | api.SIPOutboundTrunkInfo
+Info = TrunkInfo | api.SIPDispatchRuleInfo
 
 
 def inbound_info(leg: InboundTrunk) -> api.SIPInboundTrunkInfo:
@@ -73,8 +88,30 @@ def outbound_info(leg: OutboundTrunk) -> api.SIPOutboundTrunkInfo:
     )
 
 
+def rule_info(rule: DispatchRule) -> api.SIPDispatchRuleInfo:
+    """Write a dispatch rule as LiveKit wants it; the caller's participant in the room inherits its metadata."""
+    individual = api.SIPDispatchRuleIndividual(room_prefix=rule.room_prefix)
+    return api.SIPDispatchRuleInfo(
+        name=rule.name,
+        metadata=rule.metadata,
+        trunk_ids=rule.trunk_ids,
+        rule=api.SIPDispatchRule(dispatch_rule_individual=individual),
+        room_config=api.RoomConfiguration(agents=[api.RoomAgentDispatch(agent_name=rule.agent_name)]),
+    )
+
+
+def creation_of(rule: DispatchRule) -> api.CreateSIPDispatchRuleRequest:
+    """Ask for a new rule, with `trunk_ids` said twice: the older field tells the server which rules to compare.
+
+    Without it two foreign rules that share a trunk would refuse every new one (livekit/pkg/service/sip.go).
+    """
+    return api.CreateSIPDispatchRuleRequest(dispatch_rule=rule_info(rule), trunk_ids=rule.trunk_ids)
+
+
 def held_of(info: Info) -> Held:
     """Read what LiveKit holds. What no leg can say and values unknown to us make it inexact; nothing makes it fail."""
+    if isinstance(info, api.SIPDispatchRuleInfo):
+        return Held(info.sip_dispatch_rule_id, _rule(info), exact=_is_exact_rule(info))
     leg = _inbound_leg(info) if isinstance(info, api.SIPInboundTrunkInfo) else _outbound_leg(info)
     return Held(info.sip_trunk_id, leg, exact=_is_exact(info))
 
@@ -106,16 +143,39 @@ def _outbound_leg(info: api.SIPOutboundTrunkInfo) -> OutboundTrunk:
     )
 
 
-def _encryption_value(info: Info) -> api.SIPMediaEncryption:
+def _rule(info: api.SIPDispatchRuleInfo) -> DispatchRule:
+    return DispatchRule(
+        name=info.name,
+        trunk_ids=tuple(info.trunk_ids),
+        agent_name=next((agent.agent_name for agent in info.room_config.agents), ""),
+        room_prefix=info.rule.dispatch_rule_individual.room_prefix,
+        metadata=info.metadata,
+    )
+
+
+def _encryption_value(info: TrunkInfo) -> api.SIPMediaEncryption:
     return info.media.encryption if info.media.HasField("encryption") else info.media_encryption
 
 
-def _is_exact(info: Info) -> bool:
-    written = {field.name for field, _ in info.ListFields()}
-    media = {field.name for field, _ in info.media.ListFields()}
+def _is_exact(info: TrunkInfo) -> bool:
     known_transport = isinstance(info, api.SIPInboundTrunkInfo) or info.transport in TRANSPORTS_BACK
     known = known_transport and _encryption_value(info) in ENCRYPTIONS_BACK
-    return known and written.isdisjoint(NEVER_WRITTEN) and media.isdisjoint(MEDIA_NEVER_WRITTEN)
+    return known and _fields(info).isdisjoint(NEVER_WRITTEN) and _fields(info.media).isdisjoint(MEDIA_NEVER_WRITTEN)
+
+
+def _is_exact_rule(info: api.SIPDispatchRuleInfo) -> bool:
+    """Tell whether it is said by our value; the server adds a `media` without anything in it."""
+    said = rule_info(_rule(info))
+    same = info.rule == said.rule and info.room_config == said.room_config
+    return same and _fields(info).isdisjoint(RULE_NEVER_WRITTEN) and not _fields(info.media)
+
+
+def _fields(message: Message) -> set[str]:
+    return {field.name for field, _ in message.ListFields()}
+
+
+def _id(info: Info) -> str:
+    return info.sip_dispatch_rule_id if isinstance(info, api.SIPDispatchRuleInfo) else info.sip_trunk_id
 
 
 class LiveKitVoice:
@@ -130,13 +190,15 @@ class LiveKitVoice:
 
     async def create(self, leg: Leg) -> str:
         """Make an object and return its id. Two creates of one number at the same moment may both succeed."""
-        made = await told(self._create(leg))
-        if not made.sip_trunk_id:
+        refuse_unsafe(leg)
+        voice_id = _id(await told(self._create(leg)))
+        if not voice_id:
             raise unknown_outcome(NO_ID)
-        return made.sip_trunk_id
+        return voice_id
 
     async def replace(self, voice_id: str, leg: Leg) -> None:
-        """Set every field. LiveKit lets it take another trunk's number, and then both fail: check before."""
+        """Set every field. LiveKit lets it take the number, or the trunk, of another; then both fail: check before."""
+        refuse_unsafe(leg)
         if not voice_id:
             raise missing()
         await told(self._replace(voice_id, leg))
@@ -146,28 +208,28 @@ class LiveKitVoice:
         if not voice_id:
             return None
         try:
-            items = await asked(self._page(kind, trunk_ids=[voice_id]))
+            items = await asked(self._page(kind, ids=[voice_id]))
         except VoiceError as error:
             if error.cause is VoiceCause.MISSING:
                 return None
             raise
-        return next((held_of(item) for item in items if item.sip_trunk_id == voice_id), None)
+        return next((held_of(item) for item in items if _id(item) == voice_id), None)
 
     async def list(self, kind: LegKind) -> list[Held]:
         """Every object of a kind. An own server's first answer is whole, others page: it asks until nothing is new."""
         found: dict[str, Info] = {}
         page: Iterable[Info] = await asked(self._page(kind))
-        while new := {item.sip_trunk_id: item for item in page if item.sip_trunk_id not in {"", *found}}:
+        while new := {_id(item): item for item in page if _id(item) not in {"", *found}}:
             found |= new
             page = await asked(self._page(kind, page=Pagination(after_id=max(found))))
         return [held_of(item) for item in found.values()]
 
-    async def delete(self, kind: LegKind, voice_id: str) -> None:  # noqa: ARG002  # LiveKit's ids need no kind
-        """Remove an object; LiveKit Cloud tells what is not there, an own server does not."""
+    async def delete(self, kind: LegKind, voice_id: str) -> None:
+        """Remove an object; what is not there LiveKit Cloud tells of everything, an own server of rules only."""
         if not voice_id:
             return
         try:
-            await told(self._sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=voice_id)))
+            await told(self._delete(kind, voice_id))
         except VoiceError as error:
             if error.cause is not VoiceCause.MISSING:
                 raise
@@ -181,20 +243,39 @@ class LiveKitVoice:
         await self._session.close()
 
     async def _create(self, leg: Leg) -> Info:
-        if isinstance(leg, InboundTrunk):
-            return await self._sip.create_inbound_trunk(api.CreateSIPInboundTrunkRequest(trunk=inbound_info(leg)))
-        return await self._sip.create_outbound_trunk(api.CreateSIPOutboundTrunkRequest(trunk=outbound_info(leg)))
+        match leg:
+            case InboundTrunk():
+                return await self._sip.create_inbound_trunk(api.CreateSIPInboundTrunkRequest(trunk=inbound_info(leg)))
+            case OutboundTrunk():
+                return await self._sip.create_outbound_trunk(
+                    api.CreateSIPOutboundTrunkRequest(trunk=outbound_info(leg))
+                )
+            case DispatchRule():
+                return await self._sip.create_dispatch_rule(creation_of(leg))
 
     async def _replace(self, voice_id: str, leg: Leg) -> Info:
-        if isinstance(leg, InboundTrunk):
-            return await self._sip.update_inbound_trunk(voice_id, inbound_info(leg))
-        return await self._sip.update_outbound_trunk(voice_id, outbound_info(leg))
+        match leg:
+            case InboundTrunk():
+                return await self._sip.update_inbound_trunk(voice_id, inbound_info(leg))
+            case OutboundTrunk():
+                return await self._sip.update_outbound_trunk(voice_id, outbound_info(leg))
+            case DispatchRule():
+                return await self._sip.update_dispatch_rule(voice_id, rule_info(leg))
 
-    async def _page(
-        self, kind: LegKind, *, trunk_ids: Sequence[str] = (), page: Pagination | None = None
-    ) -> Sequence[Info]:
-        if kind is LegKind.INBOUND:
-            inbound = api.ListSIPInboundTrunkRequest(trunk_ids=trunk_ids, page=page)
-            return (await self._sip.list_inbound_trunk(inbound)).items
-        outbound = api.ListSIPOutboundTrunkRequest(trunk_ids=trunk_ids, page=page)
-        return (await self._sip.list_outbound_trunk(outbound)).items
+    async def _delete(self, kind: LegKind, voice_id: str) -> object:
+        if kind is LegKind.DISPATCH:
+            rule = api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=voice_id)
+            return await self._sip.delete_dispatch_rule(rule)
+        return await self._sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=voice_id))
+
+    async def _page(self, kind: LegKind, *, ids: Sequence[str] = (), page: Pagination | None = None) -> Sequence[Info]:
+        match kind:
+            case LegKind.INBOUND:
+                inbound = api.ListSIPInboundTrunkRequest(trunk_ids=ids, page=page)
+                return (await self._sip.list_inbound_trunk(inbound)).items
+            case LegKind.OUTBOUND:
+                outbound = api.ListSIPOutboundTrunkRequest(trunk_ids=ids, page=page)
+                return (await self._sip.list_outbound_trunk(outbound)).items
+            case LegKind.DISPATCH:
+                rules = api.ListSIPDispatchRuleRequest(dispatch_rule_ids=ids, page=page)
+                return (await self._sip.list_dispatch_rule(rules)).items

@@ -17,7 +17,7 @@ from models.secret import Keyring, KeyringError, Place, Secret
 from models.sip_trunk import SipTransport
 from models.trunk_leg import LegKind
 from trunkline.phone import called_text_key
-from trunkline.voice import Encryption, Held, InboundTrunk, Leg, OutboundTrunk, VoiceKind
+from trunkline.voice import DispatchRule, Encryption, Held, InboundTrunk, Leg, OutboundTrunk, VoiceKind
 from trunkline.voice.sandbox_file import (
     PATIENCE_SECONDS,
     Run,
@@ -27,17 +27,22 @@ from trunkline.voice.sandbox_file import (
     opened,
     transaction,
 )
-from trunkline.voice.verdicts import Refusal, conflict, missing, refused
+from trunkline.voice.verdicts import Refusal, conflict, missing, refuse_unsafe, refused, rule_conflict
 
-ID_PREFIX = "ST_"
+ID_PREFIXES = {LegKind.INBOUND: "ST_", LegKind.OUTBOUND: "ST_", LegKind.DISPATCH: "SDR_"}
 ID_LENGTH = 12
 ID_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"  # livekit/protocol, utils/guid
 ANY_NUMBER = ""  # the text under which a trunk without numbers answers
 NO_PASSWORD = Secret("")
-LEGS: dict[LegKind, Callable[..., Leg]] = {LegKind.INBOUND: InboundTrunk, LegKind.OUTBOUND: OutboundTrunk}
+LEGS: dict[LegKind, Callable[..., Leg]] = {
+    LegKind.INBOUND: InboundTrunk,
+    LegKind.OUTBOUND: OutboundTrunk,
+    LegKind.DISPATCH: DispatchRule,
+}
 FROM_JSON: dict[str, Callable[[Any], object]] = {
     "numbers": tuple,
     "allowed_addresses": tuple,
+    "trunk_ids": tuple,
     "encryption": Encryption,
     "transport": SipTransport,
     "ringing_timeout": int,
@@ -71,7 +76,7 @@ class SandboxVoice:
         return await self._do(partial(self._created, leg))
 
     async def replace(self, voice_id: str, leg: Leg) -> None:
-        """Set every field; as with LiveKit a number that the object did not hold before is not checked."""
+        """Set every field; as with LiveKit a number, or a rule's trunk, that it did not hold before is not checked."""
         await self._do(partial(self._replaced, voice_id, leg))
 
     async def find(self, kind: LegKind, voice_id: str) -> Held | None:
@@ -83,9 +88,9 @@ class SandboxVoice:
         """Every object of a kind, by id."""
         return [*await self._do(partial(self._held, kind, " ORDER BY voice_id"), writing=False)]
 
-    async def delete(self, kind: LegKind, voice_id: str) -> None:  # noqa: ARG002  # LiveKit's ids need no kind
-        """Remove an object."""
-        await self._do(partial(self._deleted, voice_id))
+    async def delete(self, kind: LegKind, voice_id: str) -> None:
+        """Remove an object; a trunk of either kind, for LiveKit does not ask which."""
+        await self._do(partial(self._deleted, kind, voice_id))
 
     async def ping(self) -> None:
         """Prove that the file can be read."""
@@ -103,36 +108,38 @@ class SandboxVoice:
         raise failure from (None if isinstance(cause, UnicodeError) else cause)  # that one holds the whole text
 
     def _created(self, leg: Leg) -> str:
-        _raise(refusal_of(leg))
-        voice_id = ID_PREFIX + "".join(self._random.choices(ID_ALPHABET, k=ID_LENGTH))
+        _refuse(leg)
+        voice_id = ID_PREFIXES[leg.kind] + "".join(self._random.choices(ID_ALPHABET, k=ID_LENGTH))
         with transaction(self._db):
-            if _collides(self._db, voice_id, leg, is_new=True):
-                raise conflict()
+            _refuse_collision(self._db, voice_id, leg, is_new=True)
             self._store(voice_id, leg)
         return voice_id
 
     def _replaced(self, voice_id: str, leg: Leg) -> None:
-        _raise(refusal_of(leg))
+        _refuse(leg)
         with transaction(self._db):
             of_kind = "SELECT 1 FROM held WHERE voice_id = ? AND kind = ?"
             if not self._db.execute(of_kind, (voice_id, leg.kind)).fetchone():
                 raise missing()
-            if _collides(self._db, voice_id, leg, is_new=False):
-                raise conflict()
+            _refuse_collision(self._db, voice_id, leg, is_new=False)
             self._store(voice_id, leg)
 
     def _store(self, voice_id: str, leg: Leg) -> None:
         told = {field.name: getattr(leg, field.name) for field in fields(leg) if field.name != "auth_password"}
-        sealed = self._keyring.seal(leg.auth_password, _place(voice_id))
+        password = NO_PASSWORD if isinstance(leg, DispatchRule) else leg.auth_password
+        sealed = self._keyring.seal(password, _place(voice_id))
         row = (voice_id, leg.kind, json.dumps(told, ensure_ascii=False), self._keyring.writing, sealed)
         self._db.execute("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?)", row)
         self._db.execute("DELETE FROM called WHERE voice_id = ?", (voice_id,))
         answered = [(text, voice_id) for text in answered_texts(leg)]
         self._db.executemany("INSERT INTO called VALUES (?, ?)", answered)
 
-    def _deleted(self, voice_id: str) -> None:
+    def _deleted(self, kind: LegKind, voice_id: str) -> None:
         with transaction(self._db):
-            self._db.execute("DELETE FROM held WHERE voice_id = ?", (voice_id,))
+            if kind is LegKind.DISPATCH:
+                self._db.execute("DELETE FROM held WHERE voice_id = ? AND kind = 'dispatch'", (voice_id,))
+                return
+            self._db.execute("DELETE FROM held WHERE voice_id = ? AND kind <> 'dispatch'", (voice_id,))
             self._db.execute("DELETE FROM called WHERE voice_id = ?", (voice_id,))
 
     def _held(self, kind: LegKind, which: str, *values: str) -> Sequence[Held]:
@@ -154,7 +161,7 @@ class SandboxVoice:
                 raise SandboxFileError(message) from None
 
 
-def refusal_of(leg: Leg) -> Refusal | None:
+def refusal_of(leg: InboundTrunk | OutboundTrunk) -> Refusal | None:
     """Tell what LiveKit would refuse about a leg's own fields (protocol/livekit/sip.go, ValidateResult)."""
     if isinstance(leg, InboundTrunk):
         protected = leg.auth_username or leg.auth_password != NO_PASSWORD or leg.allowed_addresses or leg.numbers
@@ -203,15 +210,34 @@ def _sharing(db: sqlite3.Connection, texts: frozenset[str]) -> list[tuple[str, s
     return db.execute(f"SELECT voice_id, text FROM called WHERE voice_id IN ({sharing})", (wanted,)).fetchall()  # noqa: S608  # no value is in it
 
 
+def _rules_collide(db: sqlite3.Connection, rule: DispatchRule, *, is_new: bool) -> bool:
+    """Tell whether LiveKit would see a conflict (protocol/sip/sip.go, ValidateDispatchRulesIter).
+
+    It compares the rules of the new trunk; as with numbers, an update that brings the trunk is never among them.
+    """
+    of_trunk = "SELECT count(*) FROM held WHERE kind = 'dispatch' AND json_extract(leg, '$.trunk_ids[0]') = ?"
+    (stored,) = db.execute(of_trunk, rule.trunk_ids).fetchone()
+    return bool(stored if is_new else stored > 1)
+
+
 def _leg(kind: LegKind, text: str, password: Secret) -> Leg:
     told = {name: FROM_JSON.get(name, str)(value) for name, value in json.loads(text).items()}
-    return LEGS[kind](auth_password=password, **told)
+    return LEGS[kind](**told) if kind is LegKind.DISPATCH else LEGS[kind](auth_password=password, **told)
 
 
 def _place(voice_id: str) -> Place:
     return Place(workspace="sandbox", row=voice_id, column="auth_password")
 
 
-def _raise(refusal: Refusal | None) -> None:
-    if refusal:
+def _refuse(leg: Leg) -> None:
+    refuse_unsafe(leg)
+    if not isinstance(leg, DispatchRule) and (refusal := refusal_of(leg)):
         raise refused(refusal)
+
+
+def _refuse_collision(db: sqlite3.Connection, voice_id: str, leg: Leg, *, is_new: bool) -> None:
+    if isinstance(leg, DispatchRule):
+        if _rules_collide(db, leg, is_new=is_new):
+            raise rule_conflict()
+    elif _collides(db, voice_id, leg, is_new=is_new):
+        raise conflict()

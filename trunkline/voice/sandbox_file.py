@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS held (
     key_id TEXT NOT NULL, auth_password BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS called (text TEXT NOT NULL, voice_id TEXT NOT NULL, PRIMARY KEY (text, voice_id));
 CREATE INDEX IF NOT EXISTS called_by ON called (voice_id);
+CREATE INDEX IF NOT EXISTS ruled_by ON held (json_extract(leg, '$.trunk_ids[0]')) WHERE kind = 'dispatch';
 """
 
 T = TypeVar("T")

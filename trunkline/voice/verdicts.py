@@ -7,9 +7,10 @@ import re
 from enum import StrEnum
 from http import HTTPStatus
 
-from trunkline.voice import VoiceCause, VoiceError
+from trunkline.voice import DispatchRule, Leg, VoiceCause, VoiceError
 
 CONFLICT_PREFIX = "Conflicting inbound SIP Trunks"  # what follows names other trunks, in either order
+RULE_CONFLICT_PREFIX = "Dispatch rule for the same trunk"  # what follows names the other rule
 RETRY_AFTER_SECONDS = 5
 WHOLE_SECONDS = re.compile(r"[0-9]{1,9}")
 RETRY_AFTER_MAX_SECONDS = 3600
@@ -32,6 +33,24 @@ def conflict() -> VoiceError:
     return VoiceError(VoiceCause.CONFLICT, "Another inbound trunk at the voice backend already answers to this number.")
 
 
+def rule_conflict() -> VoiceError:
+    """Tell that another dispatch rule takes the calls of the trunk, not which."""
+    return VoiceError(
+        VoiceCause.CONFLICT, "Another dispatch rule at the voice backend already takes this trunk's calls."
+    )
+
+
+def refuse_unsafe(leg: Leg) -> None:
+    """Raise REFUSED for a rule that is never sent, though LiveKit would take it.
+
+    Without a trunk's id it would take the calls of every trunk (livekit/sip#460); without a name nobody would answer.
+    """
+    if isinstance(leg, DispatchRule) and not (len(leg.trunk_ids) == 1 and leg.trunk_ids[0].strip()):
+        raise VoiceError(VoiceCause.REFUSED, "A dispatch rule needs exactly one trunk. Nothing was sent.")
+    if isinstance(leg, DispatchRule) and not leg.agent_name.strip():
+        raise VoiceError(VoiceCause.REFUSED, "A dispatch rule needs the name of an agent. Nothing was sent.")
+
+
 def refused(message: str) -> VoiceError:
     """Tell which field was refused, in LiveKit's words where they are known to be safe."""
     if message in set(Refusal):
@@ -41,7 +60,7 @@ def refused(message: str) -> VoiceError:
 
 def missing() -> VoiceError:
     """Tell that no object has the id."""
-    return VoiceError(VoiceCause.MISSING, "The voice backend has no such trunk any more.")
+    return VoiceError(VoiceCause.MISSING, "The voice backend has no such trunk or dispatch rule any more.")
 
 
 def misconfigured(why: str) -> VoiceError:
@@ -84,6 +103,8 @@ def verdict(status: int, code: str = "", message: str = "", retry_after: str = "
 def _refusal(status: int, code: str, message: str) -> VoiceError:
     if message.startswith(CONFLICT_PREFIX) or (status, code) == (HTTPStatus.CONFLICT, "already_exists"):
         return conflict()
+    if message.startswith(RULE_CONFLICT_PREFIX):
+        return rule_conflict()
     if code in REFUSING_CODES or status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return refused(message)
     if (status, code) == (HTTPStatus.NOT_FOUND, "not_found"):

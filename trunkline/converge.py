@@ -1,0 +1,185 @@
+"""One trunk made true at the voice backend, leg by leg, under its lease. Refuses to guess: what is unknown is looked up.
+
+Level-triggered: only what is wanted now and what was applied last count, never which request brought it.
+"""
+
+import random
+from datetime import datetime, timedelta
+from typing import Any
+
+from tortoise.transactions import in_transaction
+
+from models.assistant import Assistant
+from models.sip_trunk import CalledText, RetiredTrunk, SipTrunk, TrunkStatus
+from models.trunk_leg import LegKind, LegState, TrunkLeg
+from trunkline import database, leases
+from trunkline.causes import CODES, DEFINITE, WIDE, is_retryable
+from trunkline.legs import content, dispatch_rule, own_text_keys, wanted_legs
+from trunkline.provisioning import make_leg, own_objects, remove
+from trunkline.services import Services
+from trunkline.snapshots import columns_of
+from trunkline.voice import Leg, Marker, VoiceCause, VoiceError
+
+REMOVAL_ORDER = (LegKind.DISPATCH, LegKind.INBOUND, LegKind.OUTBOUND)  # a rule must not outlive its trunk
+BACK_OFF_SECONDS = 1.0
+BACK_OFF_MAX_SECONDS = 300.0
+CLEAN: dict[str, Any] = {
+    "attempts": 0,
+    "error_code": None,
+    "error_message": None,
+    "error_retryable": False,
+    "error_at": None,
+    "next_attempt_at": None,
+}
+
+
+async def converge(services: Services, trunk: SipTrunk) -> VoiceError | None:
+    """Make the trunk true and write down how far it came; the first failure, if there was one.
+
+    A change that is refused for good is taken back, and the trunk made true to what it was.
+    """
+    error = await _attempt(services, trunk)
+    if error and error.cause in DEFINITE and trunk.previous is not None:
+        await _take_back(trunk)
+        await _settle(services, trunk, await _attempt(services, trunk))
+        return error
+    await _settle(services, trunk, error)
+    return error
+
+
+async def _attempt(services: Services, trunk: SipTrunk) -> VoiceError | None:
+    legs = {leg.kind: leg for leg in await TrunkLeg.filter(trunk_id=trunk.id)}
+    try:
+        if trunk.status is TrunkStatus.DELETING:
+            for kind in REMOVAL_ORDER:
+                await _unmake(services, trunk, kind, legs.get(kind))
+        else:
+            await _make_all(services, trunk, legs)
+    except VoiceError as error:
+        return error
+    return None
+
+
+async def _make_all(services: Services, trunk: SipTrunk, legs: dict[LegKind, TrunkLeg]) -> None:
+    for wanted in wanted_legs(trunk, services.keyring, services.installation_id):
+        legs[wanted.kind] = await _make(services, trunk, legs.get(wanted.kind), wanted)
+    assistant = await Assistant.get_or_none(answers_trunk_id=trunk.id)
+    rule = legs.get(LegKind.DISPATCH)
+    if assistant is None:
+        await _unmake(services, trunk, LegKind.DISPATCH, rule)
+        return
+    inbound_id = legs[LegKind.INBOUND].voice_id or ""
+    wanted_rule = dispatch_rule(trunk, assistant, inbound_id, services.installation_id)
+    await _make(services, trunk, rule, wanted_rule)
+
+
+async def _make(services: Services, trunk: SipTrunk, leg: TrunkLeg | None, wanted: Leg) -> TrunkLeg:
+    """Make one leg equal to what is wanted; nothing is sent when it is already."""
+    leg = leg or TrunkLeg(trunk_id=trunk.id, kind=wanted.kind, state=LegState.PENDING)
+    if leg.state is LegState.READY and services.keyring.agrees(leg.applied_fingerprint, content(wanted)):
+        return leg
+    await leases.keep(services, trunk)
+    try:
+        leg.voice_id = await _written(services, leg, wanted)
+    except VoiceError as error:
+        await _note_failure(services, leg, error)
+        raise
+    at = await database.now()
+    fingerprint = services.keyring.digest_of(content(wanted))
+    applied = {"applied_revision": trunk.revision, "applied_fingerprint": fingerprint, "checked_at": at}
+    await leg.update_from_dict({**CLEAN, **applied, "state": LegState.READY}).save()
+    return leg
+
+
+async def _written(services: Services, leg: TrunkLeg, wanted: Leg) -> str:
+    if leg.voice_id and leg.state is not LegState.MISSING:
+        try:
+            await services.voice.replace(leg.voice_id, wanted)
+        except VoiceError as error:
+            if error.cause is not VoiceCause.MISSING:
+                raise
+        else:
+            return leg.voice_id
+    if leg.voice_id and await services.voice.find(wanted.kind, leg.voice_id):
+        await services.voice.replace(leg.voice_id, wanted)  # it was missed by mistake: absence is confirmed by id
+        return leg.voice_id
+    return await make_leg(services, wanted, continued=True)
+
+
+async def _unmake(services: Services, trunk: SipTrunk, kind: LegKind, leg: TrunkLeg | None) -> None:
+    """Remove one leg and its row; what an unknown outcome may have left is looked for by its marker."""
+    if leg is None and kind is LegKind.DISPATCH:
+        return
+    await leases.keep(services, trunk)
+    try:
+        if leg and leg.voice_id:
+            await services.voice.delete(kind, leg.voice_id)
+        else:
+            marker = Marker(services.installation_id, trunk.workspace_id, trunk.id, kind, trunk.revision)
+            await remove(services.voice, await own_objects(services.voice, marker))
+    except VoiceError as error:
+        if leg:
+            leg.state = LegState.REMOVING
+            await _note_failure(services, leg, error)
+        raise
+    if leg:
+        await leg.delete()
+
+
+async def _note_failure(services: Services, leg: TrunkLeg, error: VoiceError) -> None:
+    """Write the failure down. What concerns the whole backend is not counted against the trunk."""
+    at = await database.now()
+    leg.attempts += error.cause not in WIDE
+    if error.cause in DEFINITE and leg.state is not LegState.REMOVING:
+        leg.state = LegState.REFUSED
+    leg.error_code, leg.error_message = CODES[error.cause], error.detail
+    leg.error_retryable, leg.error_at = is_retryable(error), at
+    leg.next_attempt_at = None if error.cause in DEFINITE else at + _pause(services, leg.attempts)
+    await leg.save()
+
+
+def _pause(services: Services, attempts: int) -> timedelta:
+    """Exponential back-off with full jitter, so that trunks which failed together do not return together."""
+    longest = min(BACK_OFF_SECONDS * 2 ** min(attempts, 20), BACK_OFF_MAX_SECONDS)
+    longest = min(longest, 10 * services.settings.reconcile_interval)
+    return timedelta(seconds=random.uniform(longest / 4, longest))  # noqa: S311  # no secret depends on it
+
+
+async def _settle(services: Services, trunk: SipTrunk, error: VoiceError | None) -> None:
+    """Write the trunk's status down; after a success it is ACTIVE, or gone."""
+    if error is None and trunk.status is TrunkStatus.DELETING:
+        await _forget(trunk)
+    elif error is None:
+        await _write(trunk, status=TrunkStatus.ACTIVE, previous=None, next_attempt_at=None)
+        await CalledText.filter(trunk_id=trunk.id).exclude(text__in=own_text_keys(trunk)).delete()
+    elif error.cause in DEFINITE and trunk.status is not TrunkStatus.DELETING:
+        failed = trunk.status in (TrunkStatus.PROVISIONING, TrunkStatus.FAILED)
+        await _write(trunk, status=TrunkStatus.FAILED if failed else TrunkStatus.DEGRADED, next_attempt_at=None)
+    else:
+        status = TrunkStatus.DEGRADED if trunk.status is TrunkStatus.ACTIVE else trunk.status
+        await _write(trunk, status=status, next_attempt_at=await _next_attempt(services, trunk))
+
+
+async def _next_attempt(services: Services, trunk: SipTrunk) -> datetime:
+    noted = await TrunkLeg.filter(trunk_id=trunk.id).exclude(next_attempt_at=None).order_by("next_attempt_at").first()
+    at = await database.now()
+    return noted.next_attempt_at if noted and noted.next_attempt_at else at + _pause(services, 1)
+
+
+async def _write(trunk: SipTrunk, **columns: Any) -> None:  # noqa: ANN401  # columns of any type
+    """Change the row as long as the lease is ours."""
+    if not await SipTrunk.filter(id=trunk.id, lease_owner=trunk.lease_owner).update(**columns):
+        raise leases.LeaseLostError
+    trunk.update_from_dict(columns)
+
+
+async def _take_back(trunk: SipTrunk) -> None:
+    """Return to the columns before the change that was refused."""
+    await _write(trunk, **columns_of(trunk.previous or {}), previous=None)
+
+
+async def _forget(trunk: SipTrunk) -> None:
+    at = await database.now()
+    async with in_transaction():
+        if await SipTrunk.filter(id=trunk.id, lease_owner=trunk.lease_owner).delete():
+            await RetiredTrunk.create(id=trunk.id, retired_at=at)

@@ -1,0 +1,163 @@
+"""The use case createSipTrunk: check, claim, make both legs, and only then show the trunk. A failure leaves nothing."""
+
+import asyncio
+from dataclasses import dataclass, fields
+
+from models.secret import Secret
+from models.sip_trunk import SipTrunk
+from models.trunk_leg import LegKind, LegState, TrunkLeg
+from trunkline import claims, database, idempotency
+from trunkline.causes import problem_of
+from trunkline.claims import Busy, Claim, Order
+from trunkline.idempotency import BoundKey
+from trunkline.keys import Caller
+from trunkline.legs import content, wanted_legs
+from trunkline.problems import Notice, Problem
+from trunkline.provisioning import make_leg
+from trunkline.services import Services
+from trunkline.trunks import examined, visible_trunks
+from trunkline.validation import NormalizedTrunk, TrunkDraft
+from trunkline.voice import VoiceCause, VoiceError
+
+BUSY_WAIT_SECONDS = 0.05
+FAILED = "Failed to create SIP trunk."
+UNDECIDED = "The voice backend did not answer in time."
+TAKEN_OVER = "Another process took this creation over."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manner:
+    """How a trunk is to be created."""
+
+    background: bool = False
+    idempotency_key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Creation:
+    """How a creation ended: a trunk, or problems. Notices come with both."""
+
+    trunk: SipTrunk | None
+    problems: tuple[Problem, ...]
+    notices: tuple[Notice, ...]
+    broke_rules: bool = False  # the problems are those of the fields; nothing was asked of anybody
+
+
+async def create_trunk(services: Services, caller: Caller, draft: TrunkDraft, manner: Manner) -> Creation:
+    """Create a trunk; a client that goes away does not stop it."""
+    return await services.tasks.run(_create(services, caller, draft, manner))
+
+
+async def _create(services: Services, caller: Caller, draft: TrunkDraft, manner: Manner) -> Creation:
+    deadline = asyncio.get_running_loop().time() + services.settings.provision_timeout
+    examination = await examined(services, caller, draft)
+    problems = (*examination.problems, *_key_problems(manner))
+    if examination.normalized is None or problems:
+        return Creation(None, problems, examination.notices, broke_rules=True)
+    ended = await _with_key(services, caller, examination.normalized, manner, deadline)
+    if isinstance(ended, Problem):
+        return Creation(None, (ended,), examination.notices)
+    trunk = await visible_trunks(caller.workspace_id).get_or_none(id=ended)
+    return Creation(trunk, (), examination.notices)
+
+
+def _key_problems(manner: Manner) -> tuple[Problem, ...]:
+    problem = None if manner.idempotency_key is None else idempotency.key_problem(manner.idempotency_key)
+    return (problem,) if problem else ()
+
+
+async def _with_key(
+    services: Services, caller: Caller, wanted: NormalizedTrunk, manner: Manner, deadline: float
+) -> str | Problem:
+    """Run the creation once for its key; the trunk's id, or the problem, which binds nothing."""
+    if manner.idempotency_key is None:
+        return await _run(services, Order(caller.workspace_id, wanted, manner.background), deadline)
+    parts = canonical(wanted)
+    key = await idempotency.obtain(services, caller.workspace_id, manner.idempotency_key, parts, deadline)
+    if not isinstance(key, BoundKey):
+        return key
+    try:
+        return await _run(services, Order(caller.workspace_id, wanted, manner.background, key), deadline)
+    finally:
+        await key.release()
+
+
+def canonical(wanted: NormalizedTrunk) -> list[str | Secret]:
+    """The input as it counts for idempotency: after normalisation, the password included."""
+    return [
+        wanted.sip_password,
+        *(repr(getattr(wanted, each.name)) for each in fields(wanted) if each.name != "sip_password"),
+    ]
+
+
+async def _run(services: Services, order: Order, deadline: float) -> str | Problem:
+    claim = await _claim(services, order, deadline)
+    if isinstance(claim, Problem):
+        return claim
+    if order.background:
+        services.work.set()
+        return claim.trunk.id
+    return await _provision(services, claim, order.key, deadline) or claim.trunk.id
+
+
+async def _claim(services: Services, order: Order, deadline: float) -> Claim | Problem:
+    """Claim the number; the clean-up of our own remains is waited for, since it takes an instant."""
+    while True:
+        taken = await claims.take(services, order)
+        if not isinstance(taken, Busy):
+            return taken
+        if asyncio.get_running_loop().time() + BUSY_WAIT_SECONDS > deadline:
+            return claims.BEING_CREATED
+        await asyncio.sleep(BUSY_WAIT_SECONDS)
+
+
+async def _provision(services: Services, claim: Claim, key: BoundKey | None, deadline: float) -> Problem | None:
+    """Make both legs and show the trunk, or undo what was made; the claim ends here in one way or the other."""
+    made: list[TrunkLeg] = []
+    try:
+        async with asyncio.timeout_at(deadline):
+            await _make_legs(services, claim, made)
+    except VoiceError as error:
+        await _undo(services, claim, made, error.cause, deadline)
+        return problem_of(error, FAILED)
+    except TimeoutError:
+        await _leave_to_clean_up(services, claim)
+        return problem_of(VoiceError(VoiceCause.OUTCOME_UNKNOWN, UNDECIDED), FAILED)
+    if await claims.activate(claim, made, key):
+        return None
+    services.work.set()
+    return problem_of(VoiceError(VoiceCause.OUTCOME_UNKNOWN, TAKEN_OVER), FAILED)
+
+
+async def _make_legs(services: Services, claim: Claim, made: list[TrunkLeg]) -> None:
+    for wanted in wanted_legs(claim.trunk, services.keyring, services.installation_id):
+        voice_id = await make_leg(services, wanted, continued=claim.continued)
+        leg = TrunkLeg(trunk_id=claim.trunk.id, kind=wanted.kind, state=LegState.READY, voice_id=voice_id)
+        leg.applied_revision = claim.trunk.revision
+        leg.applied_fingerprint = services.keyring.digest_of(content(wanted))
+        leg.checked_at = await database.now()
+        made.append(leg)
+
+
+async def _undo(services: Services, claim: Claim, made: list[TrunkLeg], cause: VoiceCause, deadline: float) -> None:
+    """Remove what was made. What cannot be removed now, or may exist without our knowing, is left to the clean-up."""
+    certain = cause is not VoiceCause.OUTCOME_UNKNOWN and not claim.continued
+    if certain and await _all_removed(services, made, deadline):
+        await claims.free(claim)
+    else:
+        await _leave_to_clean_up(services, claim)
+
+
+async def _leave_to_clean_up(services: Services, claim: Claim) -> None:
+    await claims.abandon(claim)
+    services.work.set()
+
+
+async def _all_removed(services: Services, made: list[TrunkLeg], deadline: float) -> bool:
+    try:
+        async with asyncio.timeout_at(deadline):
+            for leg in made:
+                await services.voice.delete(LegKind(leg.kind), leg.voice_id or "")
+    except (VoiceError, TimeoutError):
+        return False
+    return True

@@ -1,0 +1,86 @@
+"""Leases: one worker at a trunk at a time, over all replicas. LiveKit cannot be fenced, so time is left on purpose.
+
+A lease is a random token and an end by the database's clock. Nothing is sent when less than one call's deadline is left,
+and a lease that ran out is free only one more deadline later: whatever its dead holder sent has ended by then.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from tortoise.expressions import Q
+from tortoise.transactions import in_transaction
+
+from models.identifiers import new_id
+from models.sip_trunk import HIDDEN, SipTrunk
+from trunkline import database
+from trunkline.services import Services
+
+WAIT_SECONDS = 0.05
+CALLS_PER_LEASE = 8  # a lease lasts this many call deadlines
+BATCH = 32
+NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_until": None}
+
+
+class LeaseLostError(Exception):
+    """The lease ran out, or somebody else has it: stop at once and change nothing."""
+
+
+def free_at(services: Services, at: datetime) -> Q:
+    """The trunks that nobody works on, and that nobody's late call can still reach."""
+    return Q(lease_owner=None) | Q(lease_until__lt=at - timedelta(seconds=services.call_timeout))
+
+
+async def take(services: Services, trunk_id: str) -> SipTrunk | None:
+    """Lease one visible trunk, if it is there and free."""
+    at = await database.now()
+    token = new_id("lease")
+    rows = SipTrunk.filter(free_at(services, at), id=trunk_id).exclude(status__in=HIDDEN)
+    await rows.update(lease_owner=token, lease_until=_end(services, at))
+    return await SipTrunk.get_or_none(id=trunk_id, lease_owner=token)
+
+
+async def take_due(services: Services) -> list[SipTrunk]:
+    """Lease the trunks whose next attempt is due, the longest waiting first; other replicas skip them."""
+    at = await database.now()
+    token = new_id("lease")
+    async with in_transaction():
+        due = SipTrunk.filter(free_at(services, at), next_attempt_at__lte=at).exclude(status__in=HIDDEN)
+        rows = await due.order_by("next_attempt_at").limit(BATCH).select_for_update(skip_locked=True).only("id")
+        ids = [row.id for row in rows]
+        await SipTrunk.filter(id__in=ids).update(lease_owner=token, lease_until=_end(services, at))
+    return await SipTrunk.filter(lease_owner=token)
+
+
+async def keep(services: Services, trunk: SipTrunk) -> None:
+    """Make sure, right before a call, that the lease outlasts it; LeaseLostError if it is not ours any more."""
+    at = await database.now()
+    mine = SipTrunk.filter(id=trunk.id, lease_owner=trunk.lease_owner, lease_until__gt=at)
+    if not await mine.update(lease_until=_end(services, at)):
+        raise LeaseLostError
+
+
+async def give_back(trunk: SipTrunk) -> None:
+    """End the lease."""
+    await SipTrunk.filter(id=trunk.id, lease_owner=trunk.lease_owner).update(**NO_LEASE)
+
+
+@asynccontextmanager
+async def held(services: Services, trunk_id: str, deadline: float) -> AsyncIterator[SipTrunk | None]:
+    """Hold the lease of a visible trunk; None when it is gone. TimeoutError when somebody else keeps it too long."""
+    async with asyncio.timeout_at(deadline):
+        while (trunk := await take(services, trunk_id)) is None:
+            if not await SipTrunk.exclude(status__in=HIDDEN).filter(id=trunk_id).exists():
+                break
+            await asyncio.sleep(WAIT_SECONDS)
+    try:
+        yield trunk
+    finally:
+        if trunk:
+            await give_back(trunk)
+
+
+def _end(services: Services, at: datetime) -> datetime:
+    return at + timedelta(seconds=CALLS_PER_LEASE * services.call_timeout)

@@ -1,0 +1,40 @@
+"""A trunk's changeable columns as JSON, to go back to when a change is refused. The password in it stays sealed."""
+
+import base64
+from typing import Any
+
+from models.sip_trunk import SipTrunk
+
+CHANGEABLE = (
+    "phone_number",
+    "nickname",
+    "sip_username",
+    "sip_password",
+    "sip_password_key",
+    "sip_address",
+    "sip_port",
+    "sip_transport",
+    "media_encryption",
+    "sip_calling_format",
+    "inbound_authorization_type",
+    "allowed_inbound_ips",
+    "country_code",
+    "outbound_proxy",
+)
+BACK = ("revision", "updated_at")  # a refused change leaves these too
+
+
+def snapshot(trunk: SipTrunk) -> dict[str, Any]:
+    """Write the columns as JSON values."""
+    columns = {name: getattr(trunk, name) for name in CHANGEABLE + BACK}
+    sealed = base64.b64encode(bytes(trunk.sip_password)).decode()
+    return columns | {"sip_password": sealed, "updated_at": trunk.updated_at.isoformat()}
+
+
+def columns_of(kept: dict[str, Any]) -> dict[str, Any]:
+    """Read the columns back, each as its field holds it."""
+    sealed = base64.b64decode(kept["sip_password"])
+    fields = SipTrunk._meta.fields_map  # noqa: SLF001  # Tortoise has no public name for it
+    plain = {name: value for name, value in kept.items() if name not in {"sip_password", "allowed_inbound_ips"}}
+    read = {name: fields[name].to_python_value(value) for name, value in plain.items()}
+    return read | {"sip_password": sealed, "allowed_inbound_ips": kept["allowed_inbound_ips"]}
