@@ -119,7 +119,7 @@ class Keyring:
         body = sealed[2 + sealed[1] :]
         try:
             text = self._keys[key_id].cipher.decrypt(body[:NONCE_BYTES], body[NONCE_BYTES:], place.bound_to(key_id))
-        except InvalidTag:
+        except (InvalidTag, ValueError):  # the second: what was cut off within the nonce
             message = (
                 f"a secret of {place.row} does not open: it was altered, moved, or sealed with another key {key_id!r}"
             )

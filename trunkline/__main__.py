@@ -151,11 +151,10 @@ def command_line() -> None:
     if find_spec("gql.context") is None:  # the client library of that name was installed over ours
         sys.exit("The folder gql is not trunkline's: uninstall the PyPI package gql from this environment.")
     from trunkline.database import DatabaseError
-    from trunkline.voice.sandbox_file import SandboxFileError
 
     try:
         main(prog_name="python -m trunkline")
-    except (SettingError, DatabaseError, SandboxFileError) as error:
+    except (SettingError, DatabaseError) as error:
         sys.exit(f"trunkline: {error}")
 
 

@@ -89,7 +89,7 @@ async def migrated(settings: Settings) -> AsyncIterator[None]:
             await stack.enter_async_context(opened(settings))
             await _migrate(settings)
         except (*UNUSABLE, ValueError, TypeError) as error:  # the last two: a URL's parameters; texts may quote values
-            message = f"the database {shown(settings)} cannot be used ({type(error).__name__})"
+            message = f"{SETTING}: {shown(settings)} cannot be used ({type(error).__name__})"
             raise DatabaseError(message) from None
         yield
 

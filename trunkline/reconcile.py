@@ -23,7 +23,7 @@ from trunkline.services import Services
 from trunkline.voice import Held, VoiceError
 
 LEASE_SECONDS = 30.0
-RETRY_SECONDS = 1.0  # after the voice backend failed; doubled each time up to the interval
+RETRY_SECONDS = 1.0  # after the voice backend or the database failed; doubled each time up to the interval
 
 log = structlog.get_logger(__name__)
 
@@ -49,9 +49,10 @@ class Reconciler:
         interval = self.services.settings.reconcile_interval
         try:
             due = await self.one_pass()
-        except VoiceError as error:
+        except (VoiceError, *database.UNUSABLE) as error:  # whichever failed, the loop goes on
             self.failures += 1
-            log.warning("reconcile_failed", cause=error.cause, failures=self.failures)
+            cause = error.cause if isinstance(error, VoiceError) else type(error).__name__
+            log.warning("reconcile_failed", cause=cause, failures=self.failures)
             return float(min(interval, RETRY_SECONDS * 2 ** min(self.failures - 1, 10)))
         self.failures = 0
         return min(interval, self.services.settings.settle_time) if due else interval

@@ -14,6 +14,7 @@ from models.sip_trunk import SipTrunk
 from models.workspace import ApiKey
 from trunkline import claims, database
 from trunkline.keys import create_key, ensure_bootstrap_key
+from trunkline.legs import password_place
 from trunkline.settings import SettingError, Settings
 
 KEYS_SETTING = "TRUNKLINE_SECRET_KEYS"
@@ -21,6 +22,7 @@ KEYRING_FILE = "secret-keys"
 API_KEY_FILE = "api-key"
 FIRST_KEY_ID = "k1"
 FIRST_KEY_NAME = "first start"
+PROBES = 5  # passwords opened per key at the start: one damaged row does not stop it
 
 log = structlog.get_logger(__name__)
 
@@ -37,8 +39,8 @@ class Started:
 @asynccontextmanager
 async def started(settings: Settings) -> AsyncIterator[Started]:
     """Open and migrate the database, with a key ring that fits it; SettingError or DatabaseError in one line if not."""
+    keyring = load_keyring(settings)
     async with database.migrated(settings):
-        keyring = load_keyring(settings)
         await _refuse_a_wrong_ring(keyring)
         installation = await database.installation()
         workspace = await database.default_workspace()
@@ -55,6 +57,9 @@ def load_keyring(settings: Settings) -> Keyring:
     except KeyringError as error:
         where = KEYS_SETTING if ring else str(settings.data_folder / KEYRING_FILE)
         raise SettingError(where, str(error)) from None
+    except (OSError, UnicodeError) as error:
+        why = f"the file cannot be used ({type(error).__name__})"
+        raise SettingError(str(settings.data_folder / KEYRING_FILE), why) from None
 
 
 def _kept(path: Path) -> str:
@@ -81,10 +86,23 @@ def write_private(path: Path, text: str) -> None:
 
 
 async def _refuse_a_wrong_ring(keyring: Keyring) -> None:
-    used = set(await SipTrunk.all().distinct().values_list("sip_password_key", flat=True))
-    used |= set(await ApiKey.filter(revoked_at=None).distinct().values_list("pepper_id", flat=True))
-    if missing := sorted(str(key_id) for key_id in used - set(keyring.key_ids)):
+    sealed_with = {str(key_id) for key_id in await SipTrunk.all().distinct().values_list("sip_password_key", flat=True)}
+    peppers = {str(key_id) for key_id in await ApiKey.filter(revoked_at=None).values_list("pepper_id", flat=True)}
+    if missing := sorted((sealed_with | peppers) - set(keyring.key_ids)):
         raise SettingError(KEYS_SETTING, f"lacks the key {', '.join(missing)}, which this database needs")
+    for key_id in sorted(sealed_with):
+        trunks = await SipTrunk.filter(sip_password_key=key_id).limit(PROBES)
+        if not any(_opens(keyring, trunk) for trunk in trunks):
+            why = f"its key {key_id} is another one than the {key_id} that this database was written with"
+            raise SettingError(KEYS_SETTING, why)
+
+
+def _opens(keyring: Keyring, trunk: SipTrunk) -> bool:
+    try:
+        keyring.open(bytes(trunk.sip_password), password_place(trunk))
+    except KeyringError:
+        return False
+    return True
 
 
 async def ensure_keys(settings: Settings, start: Started) -> Path | None:

@@ -35,12 +35,17 @@ async def voice(livekit: LiveKitServer, proxy: FaultProxy) -> AsyncIterator[Live
 
 @pytest.fixture
 async def direct(livekit: LiveKitServer) -> AsyncIterator[LiveKitVoice]:
-    """Reaches LiveKit by itself; leaves nothing there."""
+    """Reaches LiveKit by itself; finds nothing there and leaves nothing."""
     async with reaching(livekit) as direct:
+        await cleared(direct)
         yield direct
-        for kind in LegKind:
-            for held in await direct.list(kind):
-                await direct.delete(kind, held.voice_id)
+        await cleared(direct)
+
+
+async def cleared(direct: LiveKitVoice) -> None:
+    for kind in LegKind:
+        for held in await direct.list(kind):
+            await direct.delete(kind, held.voice_id)
 
 
 async def stored(direct: LiveKitVoice) -> int:
