@@ -11,30 +11,25 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Generic, Self, TypeVar
 
 import strawberry
 from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 
 from gql.request_errors import RequestError
+from models.assistant import Assistant
 from models.secret import Keyring
 from models.sip_trunk import SipTrunk
 
 PAGE_MAX = 100
 PAGE_DEFAULT = 20
 TAG_BYTES = 8
+
+Row = TypeVar("Row", SipTrunk, Assistant)
+
 FIRST = f"How many from the start, 1-{PAGE_MAX}; {PAGE_DEFAULT} when neither first nor last is given."
 LAST = f"How many from the end, 1-{PAGE_MAX}; not together with first."
-
-
-@strawberry.type(description="Where a page stands among all pages.")
-class PageInfo:
-    """Relay's PageInfo."""
-
-    has_next_page: bool = strawberry.field(description="Whether there is something after this page.")
-    has_previous_page: bool = strawberry.field(description="Whether there is something before this page.")
-    start_cursor: str | None = strawberry.field(description="The cursor of the first edge.")
-    end_cursor: str | None = strawberry.field(description="The cursor of the last edge.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +63,7 @@ class Cursors:
     keyring: Keyring
     scope: str  # workspace, connection, order and filter
 
-    def write(self, row: SipTrunk) -> str:
+    def write(self, row: SipTrunk | Assistant) -> str:
         """Make the opaque cursor of a row."""
         body = json.dumps([row.created_at.isoformat(), row.id], separators=(",", ":"))
         tag = self._tag(body, self.keyring.writing)
@@ -95,36 +90,56 @@ class Cursors:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Generic[Row]):
     """The rows of a page in the connection's order, and whether there are more on either side."""
 
-    rows: Sequence[SipTrunk]
+    rows: Sequence[Row]
     has_next: bool
     has_previous: bool
 
 
-async def page(rows: QuerySet[SipTrunk], wanted: Window, cursors: Cursors) -> Page:
-    """Fetch one page, oldest first. One row more than asked for tells whether there is more."""
+@strawberry.type(description="Where a page stands among all pages.")
+class PageInfo:
+    """Relay's PageInfo."""
+
+    has_next_page: bool = strawberry.field(description="Whether there is something after this page.")
+    has_previous_page: bool = strawberry.field(description="Whether there is something before this page.")
+    start_cursor: str | None = strawberry.field(description="The cursor of the first edge.")
+    end_cursor: str | None = strawberry.field(description="The cursor of the last edge.")
+
+    @classmethod
+    def of(cls, page: Page[Row], cursors: Cursors) -> Self:
+        """Tell it of a page."""
+        return cls(
+            has_next_page=page.has_next,
+            has_previous_page=page.has_previous,
+            start_cursor=cursors.write(page.rows[0]) if page.rows else None,
+            end_cursor=cursors.write(page.rows[-1]) if page.rows else None,
+        )
+
+
+async def page(rows: QuerySet[Row], wanted: Window, cursors: Cursors, *, newest_first: bool = False) -> Page[Row]:
+    """Fetch one page. One row more than asked for tells whether there is more."""
     bounded = rows
     if wanted.after is not None:
-        bounded = bounded.filter(_beyond(*cursors.read(wanted.after), newer=True))
+        bounded = bounded.filter(_beyond(*cursors.read(wanted.after), newer=not newest_first))
     if wanted.before is not None:
-        bounded = bounded.filter(_beyond(*cursors.read(wanted.before), newer=False))
-    order = ("-created_at", "-id") if wanted.backwards else ("created_at", "id")
+        bounded = bounded.filter(_beyond(*cursors.read(wanted.before), newer=newest_first))
+    order = ("created_at", "id") if wanted.backwards is newest_first else ("-created_at", "-id")
     found = await bounded.order_by(*order).limit(wanted.size + 1)
     more, kept = len(found) > wanted.size, found[: wanted.size]
     if wanted.backwards:
         kept.reverse()
     behind, ahead = wanted.after is not None, wanted.before is not None
     if kept:
-        behind = behind and await _exists(rows, kept[0], newer=False)
-        ahead = ahead and await _exists(rows, kept[-1], newer=True)
+        behind = behind and await _exists(rows, kept[0], newer=newest_first)
+        ahead = ahead and await _exists(rows, kept[-1], newer=not newest_first)
     if wanted.backwards:
         return Page(kept, ahead, more or behind)
     return Page(kept, more or ahead, behind)
 
 
-async def _exists(rows: QuerySet[SipTrunk], row: SipTrunk, *, newer: bool) -> bool:
+async def _exists(rows: QuerySet[Row], row: Row, *, newer: bool) -> bool:
     return await rows.filter(_beyond(row.created_at, row.id, newer=newer)).exists()
 
 

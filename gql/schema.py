@@ -5,7 +5,11 @@ from datetime import UTC, datetime
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
+from gql import assistant as assistants
 from gql import sip_trunk as trunks
+from gql import sip_trunk_changing as changing
+from gql import sip_trunk_creating as creating
+from gql import voice
 from gql.context import Info
 from gql.documents import Schema
 from gql.node import Id, Node
@@ -41,7 +45,7 @@ SECRET = strawberry.scalar(
 
 async def node(info: Info, id: Id) -> Node | None:  # noqa: A002  # GraphQL's name
     """Find whatever has the id."""
-    return await trunks.resolve_sip_trunk(info, id)
+    return await trunks.resolve_sip_trunk(info, id) or await assistants.resolve_assistant(info, id)
 
 
 @strawberry.type(description="Reading.")
@@ -51,6 +55,13 @@ class Query:
     node = strawberry.field(node, description="Anything of your workspace by its id; null when unknown.")
     sip_trunk = strawberry.field(trunks.resolve_sip_trunk, description="A trunk of your workspace; null when unknown.")
     sip_trunks = strawberry.field(trunks.resolve_sip_trunks, description="The trunks of your workspace, oldest first.")
+    assistant = strawberry.field(
+        assistants.resolve_assistant, description="An assistant of your workspace; null when unknown."
+    )
+    assistants = strawberry.field(
+        assistants.resolve_assistants, description="The assistants of your workspace, newest first."
+    )
+    voice = strawberry.field(voice.resolve_voice, description="The voice backend, and how your trunks stand.")
 
 
 @strawberry.type(description="Changing.")
@@ -58,20 +69,41 @@ class Mutation:
     """Every mutation there is."""
 
     create_sip_trunk = strawberry.mutation(
-        trunks.resolve_create,
+        creating.resolve_create,
         description="Check the data, create both trunks at the voice backend, and store it only when both exist. "
         "A failure leaves nothing behind; userErrors names its cause.",
     )
     validate_sip_trunk = strawberry.mutation(
-        trunks.resolve_validate,
+        creating.resolve_validate,
         description="Say what createSipTrunk would say, with the values as they would be stored. Nothing is stored and "
         "nothing is sent. A mutation, so that the password never meets a GET address or a client's query cache.",
+    )
+    update_sip_trunk = strawberry.mutation(
+        changing.resolve_update,
+        description="Change a trunk in place: the voice backend's ids stay. A refused change leaves it as it was.",
+    )
+    delete_sip_trunk = strawberry.mutation(
+        changing.resolve_delete,
+        description="Remove a trunk from the voice backend, then from here. What cannot be finished now is finished "
+        "by itself.",
+    )
+    reprovision_sip_trunk = strawberry.mutation(
+        changing.resolve_reprovision, description="Write a trunk to the voice backend again, now."
+    )
+    create_assistant = strawberry.mutation(
+        assistants.resolve_create, description="Make an assistant; INBOUND with a trunk makes the dispatch rule."
+    )
+    update_assistant = strawberry.mutation(
+        assistants.resolve_update, description="Change an assistant; its dispatch rule follows."
+    )
+    delete_assistant = strawberry.mutation(
+        assistants.resolve_delete, description="Remove an assistant and its dispatch rule."
     )
 
 
 schema = Schema(
     query=Query,
     mutation=Mutation,
-    types=[trunks.SipTrunk],
+    types=[trunks.SipTrunk, assistants.Assistant],
     config=StrawberryConfig(scalar_map={Secret: SECRET, datetime: DATE_TIME}),
 )

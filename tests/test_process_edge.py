@@ -19,7 +19,7 @@ async def test_an_unusable_database_is_a_masked_answer(tmp_path: Path) -> None:
     assert response.json() == {
         "errors": [{"message": f"Internal error. Please report the request id {request_id}."}],
     }
-    (failure,) = [line for line in lines if line["event"] == "request_failed"]
+    (failure,) = [line for line in lines if line["event"] == "unexpected_error"]
     assert failure["error"] == "OperationalError"
     assert "api_key" not in str(lines)
 

@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import time
-import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +26,7 @@ from gql.schema import schema
 from models.secret import Keyring
 from trunkline import database
 from trunkline.keys import Caller, authenticate
+from trunkline.log import log_unexpected
 from trunkline.reconcile import Reconciler
 from trunkline.resolver import Resolver
 from trunkline.services import Services
@@ -61,8 +61,9 @@ def open_voice(settings: Settings, keyring: Keyring) -> VoiceBackend:
 @asynccontextmanager
 async def opened_services(settings: Settings, start: Started, voice: OpenVoice) -> AsyncIterator[Services]:
     """Everything the use cases need, with the reconciler running; what is under way is finished before it closes."""
-    backend = Bounded(voice(settings, start.keyring), settings.provision_timeout / CALLS_PER_CREATION)
-    services = Services(settings, start.keyring, backend, Resolver(), start.installation_id)
+    call_timeout = settings.provision_timeout / CALLS_PER_CREATION
+    backend = Bounded(voice(settings, start.keyring), call_timeout)
+    services = Services(settings, start.keyring, backend, Resolver(), start.installation_id, call_timeout)
     await take_claims_over(settings)
     loop = asyncio.create_task(Reconciler(services).run())
     try:
@@ -183,13 +184,7 @@ class Edge:
         try:
             return await self.inner(scope, receive, watched)
         except Exception as error:  # noqa: BLE001  # the one place for what nobody expected
-            _log_unexpected(error)  # Starlette has answered with _masked
+            log_unexpected(error)  # Starlette has answered with _masked
         finally:
             took = round((time.perf_counter() - began) * 1000, 1)
             log.info("request", method=scope["method"], path=scope["path"], ms=took, **told)
-
-
-def _log_unexpected(error: Exception) -> None:
-    frames = list(traceback.walk_tb(error.__traceback__))
-    places = [f"{Path(frame.f_code.co_filename).name}:{line}" for frame, line in frames[-3:]]
-    log.error("request_failed", error=type(error).__qualname__, at=places)

@@ -221,6 +221,11 @@ async def abandon(claim: Claim) -> None:
     await claim.held.update(status=TrunkStatus.RELEASING, absent_since=None, **NO_LEASE)
 
 
+async def any_abandoned() -> bool:
+    """Whether there are remains that nobody has looked at yet."""
+    return await SipTrunk.filter(status=TrunkStatus.RELEASING, absent_since=None).exists()
+
+
 async def abandon_all() -> None:
     """At the start of the only process of a database: every claim in it belongs to a dead one."""
     await SipTrunk.filter(status__in=HIDDEN).update(status=TrunkStatus.RELEASING, **NO_LEASE)

@@ -1,4 +1,4 @@
-"""One trunk made true at the voice backend, leg by leg, under its lease. Refuses to guess: what is unknown is looked up.
+"""One trunk made true at the voice backend, leg by leg, under its lease. What is unknown is looked up, never guessed.
 
 Level-triggered: only what is wanted now and what was applied last count, never which request brought it.
 """
@@ -10,6 +10,7 @@ from typing import Any
 from tortoise.transactions import in_transaction
 
 from models.assistant import Assistant
+from models.secret import KeyringError
 from models.sip_trunk import CalledText, RetiredTrunk, SipTrunk, TrunkStatus
 from models.trunk_leg import LegKind, LegState, TrunkLeg
 from trunkline import database, leases
@@ -21,6 +22,7 @@ from trunkline.snapshots import columns_of
 from trunkline.voice import Leg, Marker, VoiceCause, VoiceError
 
 REMOVAL_ORDER = (LegKind.DISPATCH, LegKind.INBOUND, LegKind.OUTBOUND)  # a rule must not outlive its trunk
+UNREADABLE = VoiceError(VoiceCause.REFUSED, "The stored password cannot be decrypted; set it again.")
 BACK_OFF_SECONDS = 1.0
 BACK_OFF_MAX_SECONDS = 300.0
 CLEAN: dict[str, Any] = {
@@ -57,6 +59,10 @@ async def _attempt(services: Services, trunk: SipTrunk) -> VoiceError | None:
             await _make_all(services, trunk, legs)
     except VoiceError as error:
         return error
+    except KeyringError:  # one trunk's damage, told at that trunk; the others go on
+        for leg in legs.values():
+            await _note_failure(services, leg, UNREADABLE)
+        return UNREADABLE
     return None
 
 
@@ -176,6 +182,7 @@ async def _write(trunk: SipTrunk, **columns: Any) -> None:  # noqa: ANN401  # co
 async def _take_back(trunk: SipTrunk) -> None:
     """Return to the columns before the change that was refused."""
     await _write(trunk, **columns_of(trunk.previous or {}), previous=None)
+    await CalledText.filter(trunk_id=trunk.id).exclude(text__in=own_text_keys(trunk)).delete()
 
 
 async def _forget(trunk: SipTrunk) -> None:

@@ -1,7 +1,7 @@
 """Leases: one worker at a trunk at a time, over all replicas. LiveKit cannot be fenced, so time is left on purpose.
 
-A lease is a random token and an end by the database's clock. Nothing is sent when less than one call's deadline is left,
-and a lease that ran out is free only one more deadline later: whatever its dead holder sent has ended by then.
+A lease is a random token and an end by the database's clock. It is renewed right before each call, and a lease that ran
+out is free only one call's deadline later: whatever its dead holder sent has ended by then.
 """
 
 import asyncio
@@ -67,14 +67,20 @@ async def give_back(trunk: SipTrunk) -> None:
     await SipTrunk.filter(id=trunk.id, lease_owner=trunk.lease_owner).update(**NO_LEASE)
 
 
+async def end_all() -> None:
+    """At the start of the only process of a database: nobody else works on anything."""
+    await SipTrunk.exclude(lease_owner=None).update(**NO_LEASE)
+
+
 @asynccontextmanager
 async def held(services: Services, trunk_id: str, deadline: float) -> AsyncIterator[SipTrunk | None]:
-    """Hold the lease of a visible trunk; None when it is gone. TimeoutError when somebody else keeps it too long."""
-    async with asyncio.timeout_at(deadline):
-        while (trunk := await take(services, trunk_id)) is None:
-            if not await SipTrunk.exclude(status__in=HIDDEN).filter(id=trunk_id).exists():
-                break
-            await asyncio.sleep(WAIT_SECONDS)
+    """Hold the lease of a visible trunk; None when it is gone. LeaseLostError when somebody else keeps it too long."""
+    while (trunk := await take(services, trunk_id)) is None:
+        if not await SipTrunk.exclude(status__in=HIDDEN).filter(id=trunk_id).exists():
+            break
+        if asyncio.get_running_loop().time() > deadline:
+            raise LeaseLostError
+        await asyncio.sleep(WAIT_SECONDS)
     try:
         yield trunk
     finally:

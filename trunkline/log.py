@@ -2,6 +2,8 @@
 
 import logging
 import sys
+import traceback
+from pathlib import Path
 
 import structlog
 
@@ -29,3 +31,10 @@ class _JsonLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
         log.log(record.levelno, "library", logger=record.name, at=f"{record.module}:{record.lineno}", error=error)
+
+
+def log_unexpected(error: Exception) -> None:
+    """Write an error down that nobody expected, by its type and place alone: the texts of drivers quote values."""
+    frames = list(traceback.walk_tb(error.__traceback__))
+    places = [f"{Path(frame.f_code.co_filename).name}:{line}" for frame, line in frames[-3:]]
+    log.error("unexpected_error", error=type(error).__qualname__, at=places)

@@ -6,12 +6,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+import structlog
+
 from models.secret import Keyring
 from trunkline.resolver import Resolver
 from trunkline.settings import Settings
 from trunkline.voice import VoiceBackend, VoiceError
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 
 class Tasks:
@@ -22,14 +25,35 @@ class Tasks:
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Do the work in a task of its own and wait for it; cancelling the wait does not cancel the work."""
+        return await asyncio.shield(self._started(work))
+
+    async def within(self, deadline: float, work: Coroutine[Any, Any, T]) -> T:
+        """The same, waiting until the deadline (of the loop's clock): TimeoutError, while the work goes on to its end.
+
+        Work that writes to the database is never cancelled: a cancelled `BEGIN` keeps SQLite's one connection locked.
+        """
+        task = self._started(work)
+        await asyncio.wait({task}, timeout=max(0.0, deadline - asyncio.get_running_loop().time()))
+        if not task.done():
+            task.add_done_callback(_retrieve)
+            raise TimeoutError
+        return task.result()
+
+    def _started(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        return await asyncio.shield(task)
+        return task
 
     async def finish(self) -> None:
         """Wait for all that is under way."""
         await asyncio.gather(*self._running, return_exceptions=True)
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    """Nobody waits for the result any more, so an error is logged here and not when the task is collected."""
+    if not task.cancelled() and (error := task.exception()):
+        log.error("late_failure", error=type(error).__qualname__)
 
 
 @dataclass(slots=True)
@@ -60,7 +84,7 @@ class Services:
     voice: VoiceBackend
     resolver: Resolver
     installation_id: str
+    call_timeout: float  # seconds that one voice call may take
     tasks: Tasks = field(default_factory=Tasks)
-    call_timeout: float = 5.0  # seconds that one voice call may take
     health: Health = field(default_factory=Health)
     work: asyncio.Event = field(default_factory=asyncio.Event)  # set: the reconciler has something to do at once

@@ -12,7 +12,7 @@ import structlog
 from models.secret import Keyring, KeyringError, Secret
 from models.sip_trunk import SipTrunk
 from models.workspace import ApiKey
-from trunkline import claims, database
+from trunkline import claims, database, idempotency, leases
 from trunkline.keys import create_key, ensure_bootstrap_key
 from trunkline.legs import password_place
 from trunkline.settings import SettingError, Settings
@@ -128,3 +128,5 @@ async def take_claims_over(settings: Settings) -> None:
     """On SQLite this process is the only one, so whoever held a claim is dead."""
     if settings.sqlite_file:
         await claims.abandon_all()
+        await leases.end_all()
+        await idempotency.forget_running()

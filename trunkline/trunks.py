@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from tortoise.functions import Count
 from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
 
 from models.assistant import Assistant
+from models.identifiers import is_id
 from models.sip_trunk import HIDDEN, SipTrunk, TrunkStatus
 from models.trunk_leg import TrunkLeg
 from trunkline import claims, database, leases
@@ -19,8 +21,10 @@ from trunkline.services import Services
 from trunkline.validation import Examination, Policy, TrunkDraft, examine, name_to_resolve
 from trunkline.voice import VoiceCause, VoiceError, VoiceKind
 
+TRUNK = "trunk"
 NO_PROXY = "This installation has no outbound proxy: TRUNKLINE_OUTBOUND_PROXY is not set. Leave outboundProxy out."
 NOT_FOUND = Problem(Code.NOT_FOUND, "SIP trunk not found.", ("input", "id"))
+PROVISION_FAILED = "Failed to provision SIP trunk."
 DELETE_FAILED = "Failed to delete SIP trunk."
 STAYS_DELETING = "It stays DELETING and is finished by itself."
 UNDECIDED = VoiceError(VoiceCause.OUTCOME_UNKNOWN, "The voice backend did not answer in time.")
@@ -49,6 +53,24 @@ def visible_trunks(workspace_id: str) -> QuerySet[SipTrunk]:
     return seen.prefetch_related("legs", "assistants")
 
 
+async def find_trunk(workspace_id: str, trunk_id: str) -> SipTrunk | None:
+    """A visible trunk by its id; a malformed id is an unknown one and never reaches the database."""
+    return await visible_trunks(workspace_id).get_or_none(id=trunk_id) if is_id(TRUNK, trunk_id) else None
+
+
+async def find_living(workspace_id: str, trunk_id: str) -> SipTrunk | None:
+    """The same, unless it is being removed."""
+    trunk = await find_trunk(workspace_id, trunk_id)
+    return None if trunk is None or trunk.status is TrunkStatus.DELETING else trunk
+
+
+async def status_counts(workspace_id: str) -> list[tuple[TrunkStatus, int]]:
+    """How many visible trunks of a workspace have each status that occurs."""
+    seen = SipTrunk.filter(workspace_id=workspace_id).exclude(status__in=HIDDEN)
+    rows = await seen.annotate(count=Count("id")).group_by("status").order_by("status").values_list("status", "count")
+    return [(TrunkStatus(status), int(count)) for status, count in rows]
+
+
 async def validate_trunk(services: Services, caller: Caller, draft: TrunkDraft) -> Examination:
     """Say what createSipTrunk would say before it asks the voice backend; nothing is stored, nothing is sent."""
     examination = await examined(services, caller, draft)
@@ -75,21 +97,29 @@ async def delete_trunk(services: Services, caller: Caller, trunk_id: str) -> Rem
 
 async def _delete(services: Services, caller: Caller, trunk_id: str) -> Removal:
     deadline = asyncio.get_running_loop().time() + services.settings.provision_timeout
-    if not await visible_trunks(caller.workspace_id).filter(id=trunk_id).exists():
+    if not await find_trunk(caller.workspace_id, trunk_id):
         return Removal(None, [], NOT_FOUND)
     unassigned = await _mark_deleting(trunk_id)
-    services.work.set()  # whatever becomes of this request, the reconciler finishes it
-    error: VoiceError | None = UNDECIDED
-    try:
-        async with leases.held(services, trunk_id, deadline) as trunk, asyncio.timeout_at(deadline):
-            error = await converge(services, trunk) if trunk else None
-    except (TimeoutError, leases.LeaseLostError):
-        error = UNDECIDED
+    error = await converged_by(services, trunk_id, deadline)
     if error is None:
         return Removal(trunk_id, unassigned, None)
     problem = problem_of(error, DELETE_FAILED)
     told = Problem(problem.code, f"{problem.message} {STAYS_DELETING}", None, retryable=True)
     return Removal(None, unassigned, told)
+
+
+async def converged_by(services: Services, trunk_id: str, deadline: float) -> VoiceError | None:
+    """Make a trunk true, waiting at most until the deadline; what is not finished then goes on by itself."""
+    try:
+        return await services.tasks.within(deadline, _converge_leased(services, trunk_id, deadline))
+    except (TimeoutError, leases.LeaseLostError):
+        services.work.set()
+        return UNDECIDED
+
+
+async def _converge_leased(services: Services, trunk_id: str, deadline: float) -> VoiceError | None:
+    async with leases.held(services, trunk_id, deadline) as trunk:
+        return await converge(services, trunk) if trunk else None
 
 
 async def _mark_deleting(trunk_id: str) -> list[Assistant]:
@@ -113,17 +143,10 @@ async def reprovision_trunk(services: Services, caller: Caller, trunk_id: str) -
 
 async def _reprovision(services: Services, caller: Caller, trunk_id: str) -> Outcome:
     deadline = asyncio.get_running_loop().time() + services.settings.provision_timeout
-    mine = visible_trunks(caller.workspace_id).exclude(status=TrunkStatus.DELETING)
-    if not await mine.filter(id=trunk_id).exists():
+    if not await find_living(caller.workspace_id, trunk_id):
         return Outcome(None, NOT_FOUND)
-    error: VoiceError | None = UNDECIDED
-    try:
-        async with leases.held(services, trunk_id, deadline) as trunk, asyncio.timeout_at(deadline):
-            if trunk:
-                await TrunkLeg.filter(trunk_id=trunk_id).update(applied_fingerprint=None)  # write all legs again
-                error = await converge(services, trunk)
-    except (TimeoutError, leases.LeaseLostError):
-        error = UNDECIDED
-        await SipTrunk.filter(id=trunk_id).update(next_attempt_at=await database.now())
+    await TrunkLeg.filter(trunk_id=trunk_id).update(applied_fingerprint=None)  # every leg is written again
+    await SipTrunk.filter(id=trunk_id).update(next_attempt_at=await database.now())
+    error = await converged_by(services, trunk_id, deadline)
     trunk = await visible_trunks(caller.workspace_id).get_or_none(id=trunk_id)
-    return Outcome(trunk, problem_of(error, "Failed to provision SIP trunk.") if error else None)
+    return Outcome(trunk, problem_of(error, PROVISION_FAILED) if error else None)
