@@ -8,7 +8,8 @@ const trunk = {
   sipAddress: 'sip.telnyx.com',
   sipCallingFormat: 'PLUS_E164',
   inboundAuthorizationType: 'AUTH',
-  outboundProxy: false, // it has a default, but the editor underlines what is left out of a non-null field
+  outboundProxy: false, // these two have defaults, but the editor underlines what is left out of a non-null field
+  provisioning: 'WAIT',
 };
 
 const createSipTrunk = `# Run it: a trunk with a leg each way.
