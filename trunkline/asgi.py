@@ -1,7 +1,6 @@
 """The composition root: settings, key ring, database, voice backend and the HTTP app are put together here only."""
 
 import asyncio
-import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -24,7 +23,7 @@ from gql.endpoint import Endpoint
 from gql.guard import REQUEST_ID, Guard, request_id_of
 from gql.schema import schema
 from models.secret import Keyring
-from trunkline import database
+from trunkline import database, names
 from trunkline.keys import Caller, authenticate
 from trunkline.log import log_unexpected
 from trunkline.reconcile import Reconciler
@@ -65,14 +64,14 @@ async def opened_services(settings: Settings, start: Started, voice: OpenVoice) 
     backend = Bounded(voice(settings, start.keyring), call_timeout)
     services = Services(settings, start.keyring, backend, Resolver(), start.installation_id, call_timeout)
     await take_claims_over(settings)
-    loop = asyncio.create_task(Reconciler(services).run())
+    loops = [asyncio.create_task(Reconciler(services).run()), asyncio.create_task(names.watch(services))]
     try:
         yield services
     finally:
         await services.tasks.finish()
-        loop.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await loop
+        for loop in loops:
+            loop.cancel()
+        await asyncio.gather(*loops, return_exceptions=True)
         await services.resolver.aclose()
         await backend.aclose()
 

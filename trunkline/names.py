@@ -1,0 +1,56 @@
+"""Looking again at what the trunks' host names mean: a name that passed unresolved, or changed, may point inside.
+
+LiveKit resolves names for itself, so this is no wall (SECURITY.md); it tells the owner and the operator.
+"""
+
+import asyncio
+
+import structlog
+
+from models.sip_trunk import SipTrunk, TrunkStatus
+from models.trunk_leg import LegKind, LegState, TrunkLeg
+from trunkline import database
+from trunkline.address_rules import address_is_allowed, needs_resolving
+from trunkline.log import log_unexpected
+from trunkline.problems import Problem
+from trunkline.services import Services
+
+BATCH = 100  # names per interval
+ASKER = "reconciler"  # a share of its own of the resolver's places, so that no tenant's requests wait for it
+WATCHED = (TrunkStatus.ACTIVE, TrunkStatus.DEGRADED)
+
+log = structlog.get_logger(__name__)
+
+
+async def watch(services: Services) -> None:
+    """Batch after batch through all trunks, for ever, until cancelled."""
+    last_id = ""
+    while True:
+        await asyncio.sleep(services.settings.reconcile_interval)
+        try:
+            last_id = await look_again(services, last_id)
+        except database.UNUSABLE as error:
+            log_unexpected(error)
+
+
+async def look_again(services: Services, after: str) -> str:
+    """Resolve the names of the next trunks; the id to go on after, empty when all have had their turn."""
+    rows = await SipTrunk.filter(id__gt=after, status__in=WATCHED).order_by("id").limit(BATCH)
+    await asyncio.gather(*(_look(services, trunk) for trunk in rows if needs_resolving(trunk.sip_address)))
+    return rows[-1].id if len(rows) == BATCH else ""
+
+
+async def _look(services: Services, trunk: SipTrunk) -> None:
+    addresses = await services.resolver.resolve(trunk.sip_address, ASKER)
+    problem = address_is_allowed(trunk.sip_address, addresses, services.settings.allowed_networks)
+    if problem:
+        await _degrade(trunk, problem)
+
+
+async def _degrade(trunk: SipTrunk, problem: Problem) -> None:
+    """Tell it at the outbound leg, which is the one that is dialled. An update of the address is the way out."""
+    leg = TrunkLeg.filter(trunk_id=trunk.id, kind=LegKind.OUTBOUND).exclude(error_code=problem.code)
+    told = {"error_code": problem.code, "error_message": problem.message, "error_retryable": False}
+    if await leg.update(state=LegState.REFUSED, error_at=await database.now(), **told):
+        await SipTrunk.filter(id=trunk.id, status=TrunkStatus.ACTIVE).update(status=TrunkStatus.DEGRADED)
+        log.warning("address_not_allowed", trunk=trunk.id)
