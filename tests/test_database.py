@@ -11,6 +11,7 @@ from structlog.testing import capture_logs
 from models.secret import Keyring, Secret
 from models.sip_trunk import SipTrunk
 from tests.api import codes, quick_settings, served_house
+from tests.waiting import until
 from trunkline import database
 from trunkline.asgi import served
 from trunkline.database import DatabaseError
@@ -30,12 +31,6 @@ async def refusal(settings: Settings) -> str:
     assert len(line.splitlines()) == 1
     assert PASSWORD not in line
     return line
-
-
-async def until(happened: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not happened():  # noqa: ASYNC110  # the loop that is watched tells nobody
-            await asyncio.sleep(0.02)
 
 
 def modes(folder: Path) -> dict[str, int]:
@@ -112,6 +107,12 @@ def a_folder(path: Path) -> None:
 async def test_an_unusable_file_ends_the_start(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "trunkline.db")
     assert (await refusal(quick_settings(tmp_path))).startswith("TRUNKLINE_DATABASE_URL: ")
+
+
+async def test_an_unusable_sandbox_file_ends_the_start(tmp_path: Path) -> None:
+    garbage(tmp_path / "sandbox.db")
+    line = await refusal(quick_settings(tmp_path))
+    assert line.startswith(f"TRUNKLINE_SANDBOX_FILE: {tmp_path}/sandbox.db cannot be the sandbox's file")
 
 
 async def test_a_failed_migration_is_made_up_for_later(tmp_path: Path) -> None:

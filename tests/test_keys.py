@@ -18,7 +18,7 @@ from tests.queries import statements_about
 from trunkline import database
 from trunkline.keys import authenticate, create_key, is_mistyped, made_key, revoke_key
 from trunkline.settings import SettingError, Settings
-from trunkline.start import ensure_keys, started
+from trunkline.start import ensure_keys, started, write_private
 
 # Computed apart from the code: CRC-32 (RFC 1952) of what stands before the checksum is 1827982190, in base 62 1ZI1FI.
 VECTOR = "tl_abcd1234_" + "0123456789abcdefghijklmnopqrstuv" + "1ZI1FI"
@@ -95,6 +95,24 @@ async def test_a_first_start_makes_a_key_and_keeps_it(tmp_path: Path) -> None:
         assert [key.name for key in keys] == ["first start"]
         assert path.read_text().strip() == text
         assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_key_file_of_a_start_that_crashed_is_replaced(tmp_path: Path) -> None:
+    write_private(tmp_path / "api-key", made_key().reveal())
+    settings = quick_settings(tmp_path, bootstrap_key=None)
+    async with started(settings) as start:
+        path = await ensure_keys(settings, start)
+        assert path
+        assert await authenticate(start.keyring, f"Bearer {path.read_text().strip()}")
+
+
+async def test_a_first_key_that_was_revoked_is_not_shown_again(tmp_path: Path) -> None:
+    settings = quick_settings(tmp_path, bootstrap_key=None)
+    async with stored_keys(settings) as (key,):
+        assert await revoke_key(key.id)
+    async with started(settings) as start:
+        assert await ensure_keys(settings, start) is None
+        assert await ApiKey.all().count() == 1
 
 
 async def test_the_bootstrap_key_is_ensured_at_every_start(tmp_path: Path) -> None:

@@ -117,6 +117,7 @@ def connection() -> BaseDBAsyncClient:
 
 async def pending_migrations(settings: Settings) -> int:
     """How many migrations the database lacks."""
+    await connection().execute_query("SELECT 1")  # Tortoise takes a lost database for one without migrations
     return len(await _executor(settings).plan())
 
 

@@ -61,9 +61,11 @@ def _checksum(body: str) -> str:
     return digits
 
 
-async def create_key(keyring: Keyring, workspace_id: str, name: str) -> tuple[ApiKey, Secret]:
-    """Make and store a key; the secret is returned this once."""
-    secret = made_key()
+async def create_key(
+    keyring: Keyring, workspace_id: str, name: str, secret: Secret | None = None
+) -> tuple[ApiKey, Secret]:
+    """Store a key, a new one unless told; the secret is returned this once."""
+    secret = secret or made_key()
     lookup = secret.reveal()[3 : 3 + ID_CHARACTERS]
     return await _store(keyring, workspace_id, name, secret, lookup), secret
 

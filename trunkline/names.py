@@ -6,6 +6,7 @@ LiveKit resolves names for itself, so this is no wall (SECURITY.md); it tells th
 import asyncio
 
 import structlog
+from tortoise.expressions import Q
 
 from models.sip_trunk import SipTrunk, TrunkStatus
 from models.trunk_leg import LegKind, LegState, TrunkLeg
@@ -49,7 +50,8 @@ async def _look(services: Services, trunk: SipTrunk) -> None:
 
 async def _degrade(trunk: SipTrunk, problem: Problem) -> None:
     """Tell it at the outbound leg, which is the one that is dialled. An update of the address is the way out."""
-    leg = TrunkLeg.filter(trunk_id=trunk.id, kind=LegKind.OUTBOUND).exclude(error_code=problem.code)
+    untold = Q(error_code=None) | ~Q(error_code=problem.code)
+    leg = TrunkLeg.filter(untold, trunk_id=trunk.id, kind=LegKind.OUTBOUND)
     told = {"error_code": problem.code, "error_message": problem.message, "error_retryable": False}
     if await leg.update(state=LegState.REFUSED, error_at=await database.now(), **told):
         await SipTrunk.filter(id=trunk.id, status=TrunkStatus.ACTIVE).update(status=TrunkStatus.DEGRADED)

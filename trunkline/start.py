@@ -13,7 +13,7 @@ from models.secret import Keyring, KeyringError, Secret
 from models.sip_trunk import SipTrunk
 from models.workspace import ApiKey
 from trunkline import claims, database, idempotency, leases
-from trunkline.keys import create_key, ensure_bootstrap_key
+from trunkline.keys import authenticate, create_key, ensure_bootstrap_key, made_key
 from trunkline.legs import password_place
 from trunkline.settings import SettingError, Settings
 
@@ -106,7 +106,7 @@ def _opens(keyring: Keyring, trunk: SipTrunk) -> bool:
 
 
 async def ensure_keys(settings: Settings, start: Started) -> Path | None:
-    """See to it that there is an API key; the file of the one that the first start made."""
+    """See to it that there is an API key; the file of the one that the first start made, as long as that one works."""
     path = settings.data_folder / API_KEY_FILE
     if settings.bootstrap_key:
         notice = await ensure_bootstrap_key(start.keyring, start.workspace_id, settings.bootstrap_key)
@@ -114,9 +114,11 @@ async def ensure_keys(settings: Settings, start: Started) -> Path | None:
             log.warning("bootstrap_key_revoked", notice=notice)
         return None
     if not await ApiKey.exists():
-        _key, secret = await create_key(start.keyring, start.workspace_id, FIRST_KEY_NAME)
-        write_private(path, secret.reveal() + "\n")
-    return path if path.exists() else None
+        secret = made_key()
+        write_private(path, secret.reveal() + "\n")  # first, so that a crash leaves no key that nobody knows
+        await create_key(start.keyring, start.workspace_id, FIRST_KEY_NAME, secret)
+    works = path.exists() and await authenticate(start.keyring, f"Bearer {first_key(path).reveal()}")
+    return path if works else None
 
 
 def first_key(path: Path) -> Secret:
