@@ -23,9 +23,10 @@ from graphql import (
 from strawberry.utils.str_converters import to_camel_case
 
 from gql.schema import schema
-from gql.sip_trunk import CreateSipTrunkInput
+from gql.sip_trunk_creating import CreateSipTrunkInput
 from models.sip_trunk import HIDDEN, SipTrunk, TrunkStatus
 from trunkline.problems import Code, NoticeCode
+from trunkline.snapshots import CHANGEABLE
 from trunkline.validation import NormalizedTrunk, TrunkDraft
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,105 +34,13 @@ BUILT = schema._schema  # noqa: SLF001  # Strawberry has no public name for grap
 Fielded = GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType
 
 SECRETS = {"sipPassword", "sipPasswordKey"}
-# Fields of the output that are no column: they are read from the legs.
-DERIVED = {"inboundTrunkId", "outboundTrunkId"}
+# Fields of the output that are no column: they are read from the legs and the assistants.
+DERIVED = {"inboundTrunkId", "outboundTrunkId", "inbound", "outbound", "assistants"}
 # Fields of the input that say how to work and are not remembered with the trunk.
-OF_THE_OPERATION: set[str] = set()
+OF_THE_OPERATION = {"provisioning", "idempotencyKey"}
 
 # Names are a promise: what is here may be added to and is never renamed, moved or removed.
-AGREED = """
-scalar DateTime
-scalar Secret
-enum SipTrunkType { EXTENSION NUMBER }
-enum SipCallingFormat { PLUS_E164 E164 NATIONAL }
-enum InboundAuthorizationType { AUTH IP }
-enum SipTransport { UDP TCP TLS }
-enum MediaEncryption { AUTO DISABLED ALLOWED REQUIRED }
-enum SipTrunkStatus { PROVISIONING ACTIVE DEGRADED FAILED DELETING }
-enum UserErrorCode {
-  REQUIRED TOO_SHORT TOO_LONG INVALID_FORMAT INVALID_PHONE_NUMBER INVALID_COUNTRY COUNTRY_MISMATCH
-  ADDRESS_HAS_PORT ADDRESS_IS_URI INVALID_ADDRESS ADDRESS_NOT_ALLOWED
-  INVALID_IP IP_REQUIRED IP_NOT_ALLOWED OUT_OF_RANGE CONFLICTING_FIELDS
-  ALREADY_EXISTS NUMBER_IN_USE LIMIT_REACHED RATE_LIMITED
-  VOICE_UNAVAILABLE VOICE_REFUSED VOICE_MISCONFIGURED OUTCOME_UNKNOWN
-}
-enum WarningCode {
-  WEAK_PASSWORD WIDE_IP_RANGE PUBLIC_IP_EXPECTED SRTP_KEYS_EXPOSED COUNTRY_DETECTED ADDRESS_NOT_RESOLVED
-}
-interface Node { id: ID! }
-type SipTrunk implements Node {
-  id: ID!
-  sipTrunkType: SipTrunkType!
-  phoneNumber: String!
-  nickname: String
-  sipUsername: String!
-  sipAddress: String!
-  sipPort: Int
-  sipTransport: SipTransport!
-  mediaEncryption: MediaEncryption!
-  sipCallingFormat: SipCallingFormat!
-  inboundAuthorizationType: InboundAuthorizationType!
-  allowedInboundIps: [String!]
-  countryCode: String!
-  outboundProxy: Boolean!
-  status: SipTrunkStatus!
-  inboundTrunkId: String
-  outboundTrunkId: String
-  createdAt: DateTime!
-  updatedAt: DateTime!
-}
-type UserError { code: UserErrorCode! message: String! field: [String!] retryable: Boolean! retryAfter: Int }
-type Warning { code: WarningCode! message: String! field: [String!] }
-input CreateSipTrunkInput {
-  sipTrunkType: SipTrunkType!
-  phoneNumber: String!
-  nickname: String
-  sipUsername: String!
-  sipPassword: Secret!
-  sipAddress: String!
-  sipPort: Int
-  sipTransport: SipTransport
-  mediaEncryption: MediaEncryption
-  sipCallingFormat: SipCallingFormat!
-  inboundAuthorizationType: InboundAuthorizationType!
-  allowedInboundIps: [String!]
-  countryCode: String
-  outboundProxy: Boolean! = false
-}
-type CreateSipTrunkPayload { message: String! sipTrunk: SipTrunk userErrors: [UserError!]! warnings: [Warning!]! }
-type ValidateSipTrunkPayload {
-  valid: Boolean!
-  message: String!
-  normalized: NormalizedSipTrunk
-  userErrors: [UserError!]!
-  warnings: [Warning!]!
-}
-type NormalizedSipTrunk {
-  phoneNumber: String!
-  nickname: String
-  sipUsername: String!
-  sipAddress: String!
-  sipPort: Int
-  sipTransport: SipTransport!
-  mediaEncryption: MediaEncryption!
-  allowedInboundIps: [String!]
-  countryCode: String!
-  calledTexts: [String!]!
-  callerId: String!
-}
-type PageInfo { hasNextPage: Boolean! hasPreviousPage: Boolean! startCursor: String endCursor: String }
-type SipTrunkConnection { edges: [SipTrunkEdge!]! nodes: [SipTrunk!]! pageInfo: PageInfo! totalCount: Int! }
-type SipTrunkEdge { cursor: String! node: SipTrunk! }
-type Query {
-  node(id: ID!): Node
-  sipTrunk(id: ID!): SipTrunk
-  sipTrunks(first: Int, after: String, last: Int, before: String): SipTrunkConnection!
-}
-type Mutation {
-  createSipTrunk(input: CreateSipTrunkInput!): CreateSipTrunkPayload!
-  validateSipTrunk(input: CreateSipTrunkInput!): ValidateSipTrunkPayload!
-}
-"""
+AGREED = (Path(__file__).parent / "agreed.graphql").read_text()
 
 
 def own_types(of: GraphQLSchema = BUILT) -> dict[str, GraphQLNamedType]:
@@ -206,7 +115,14 @@ def test_what_goes_in_is_remembered() -> None:
 
 
 def test_the_input_keeps_the_order_in_which_problems_are_told() -> None:
-    assert list(CreateSipTrunkInput.__dataclass_fields__) == list(TrunkDraft.__dataclass_fields__)
+    assert list(CreateSipTrunkInput.__dataclass_fields__)[:-2] == list(TrunkDraft.__dataclass_fields__)
+
+
+def test_what_can_be_changed_is_what_was_given_but_for_the_type() -> None:
+    of_the_request = {"id", "expectedRevision", "dryRun"}
+    changeable = fields_of("CreateSipTrunkInput") - OF_THE_OPERATION - {"sipTrunkType"}
+    assert fields_of("UpdateSipTrunkInput") - of_the_request == changeable
+    assert camel(CHANGEABLE) - {"sipPasswordKey"} == changeable
 
 
 def test_what_comes_out_is_remembered_and_no_secret() -> None:
@@ -229,7 +145,8 @@ def test_passwords_go_in_as_secrets() -> None:
     inputs = [kind for kind in own_types().values() if isinstance(kind, GraphQLInputObjectType)]
     told = {f"{kind}.{name}": str(field.type) for kind in inputs for name, field in kind.fields.items()}
     assert {place: name for place, name in told.items() if "password" in place.lower()} == {
-        "CreateSipTrunkInput.sipPassword": "Secret!"
+        "CreateSipTrunkInput.sipPassword": "Secret!",
+        "UpdateSipTrunkInput.sipPassword": "Secret",
     }
 
 

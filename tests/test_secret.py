@@ -22,7 +22,7 @@ KEY = base64.b64encode(bytes(range(32))).decode()
 
 # Where a secret's text may be taken out. A new place is a decision: it is reviewed here.
 REVEALED_IN = {
-    "models/secret.py": {"Keyring.seal"},
+    "models/secret.py": {"Keyring.digest_of", "Keyring.seal"},
     "trunkline/__main__.py": {"create_api_key.work"},  # a new key, printed this once
     "trunkline/database.py": {"_connection", "shown"},
     "trunkline/keys.py": {"_store", "create_key", "ensure_bootstrap_key"},  # the HMAC
