@@ -10,9 +10,11 @@ from gql.connection import FIRST, Cursors, Page, PageInfo, page, window
 from gql.context import Info
 from gql.errors import UserError
 from gql.node import Id, Node
+from gql.sip_trunk_creating import message_of
 from gql.sip_trunk_leg import SipTrunkLeg, leg_of
 from models import assistant as model
 from models.assistant import AGENT_NAME_MAX, NAME_MAX, AssistantType
+from models.sip_trunk import SipTrunk as SipTrunkRow
 from models.trunk_leg import LegKind
 from trunkline.assistants import (
     Outcome,
@@ -31,20 +33,19 @@ else:
 strawberry.enum(AssistantType, description="INBOUND takes the calls of its trunk, OUTBOUND places calls through it.")
 
 
-async def _with_trunk(row: model.Assistant) -> model.Assistant:
-    """Fetch what the fields need, where the row came without it."""
-    await row.fetch_related("trunk__legs", "trunk__assistants")
-    return row
+async def _trunk_of(row: model.Assistant) -> SipTrunkRow | None:
+    """The trunk with all that its fields need, fetched where the row came without it."""
+    if row.trunk_id is not None and not isinstance(row.trunk, SipTrunkRow):
+        await row.fetch_related("trunk__legs", "trunk__assistants")
+    return row.trunk if isinstance(row.trunk, SipTrunkRow) else None
 
 
 async def _phone_number(root: strawberry.Parent[model.Assistant]) -> SipTrunk | None:
-    return cast("SipTrunk | None", (await _with_trunk(root)).trunk)
+    return cast("SipTrunk | None", await _trunk_of(root))
 
 
 async def _dispatch(root: strawberry.Parent[model.Assistant], info: Info) -> SipTrunkLeg | None:
-    if root.answers_trunk_id is None:
-        return None
-    trunk = (await _with_trunk(root)).trunk
+    trunk = await _trunk_of(root) if root.answers_trunk_id else None
     return leg_of(trunk, LegKind.DISPATCH, info.context.services.health) if trunk else None
 
 
@@ -197,7 +198,7 @@ async def resolve_delete(info: Info, input: DeleteInput) -> DeleteAssistantPaylo
 
 
 def _told(ended: Outcome, success: str) -> dict[str, Any]:
-    message = ended.problems[0].message if ended.problems else success
+    message = message_of(ended.problems, success, broke_rules=ended.broke_rules)
     return {"message": message, "assistant": ended.assistant, "user_errors": ended.problems}
 
 

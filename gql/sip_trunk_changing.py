@@ -14,15 +14,13 @@ from gql.sip_trunk_creating import message_of
 from gql.sip_trunk_enums import InboundAuthorizationType, MediaEncryption, SipCallingFormat, SipTransport
 from models.secret import Secret
 from models.trunk_leg import LegKind
-from trunkline.changes import Plan, Wish, update_trunk
-from trunkline.problems import Code, Problem
+from trunkline.changes import Plan, Wish, input_name, update_trunk
 from trunkline.trunks import delete_trunk, reprovision_trunk
 
 UPDATED = "SIP trunk updated successfully."
 PLANNED = "This is what the change would do; nothing was changed."
 DELETED = "SIP trunk deleted successfully."
 REPROVISIONED = "SIP trunk provisioned successfully."
-NULLABLE = frozenset({"nickname", "sip_port", "allowed_inbound_ips", "country_code"})
 COMMANDS = frozenset({"id", "expected_revision", "dry_run"})
 
 
@@ -135,14 +133,6 @@ ReprovisionInput = Annotated[ReprovisionSipTrunkInput, strawberry.argument(descr
 async def resolve_update(info: Info, input: UpdateInput) -> UpdateSipTrunkPayload:  # noqa: A002  # GraphQL's
     """Change a trunk in place."""
     wish = input.wish()
-    if problems := _null_problems(wish):
-        return UpdateSipTrunkPayload(
-            message=message_of(problems, "", broke_rules=True),
-            sip_trunk=None,
-            plan=None,
-            user_errors=cast("list[UserError]", problems),
-            warnings=[],
-        )
     ended = await update_trunk(info.context.services, info.context.caller, wish)
     success = PLANNED if wish.dry_run else UPDATED
     return UpdateSipTrunkPayload(
@@ -154,12 +144,6 @@ async def resolve_update(info: Info, input: UpdateInput) -> UpdateSipTrunkPayloa
     )
 
 
-def _null_problems(wish: Wish) -> list[Problem]:
-    """Null clears a nickname, a port and the like; the rest cannot be without a value."""
-    names = [name for name, value in wish.columns.items() if value is None and name not in NULLABLE]
-    return [Problem(Code.REQUIRED, f"{_camel(name)} cannot be null.", ("input", _camel(name))) for name in names]
-
-
 def _plan(plan: Plan) -> SipTrunkChangePlan:
     def action(kind: LegKind) -> LegAction:
         return LegAction.UPDATE_IN_PLACE if kind in plan.legs else LegAction.NONE
@@ -168,14 +152,9 @@ def _plan(plan: Plan) -> SipTrunkChangePlan:
         inbound=action(LegKind.INBOUND),
         outbound=action(LegKind.OUTBOUND),
         dispatch=LegAction.NONE,  # a rule names its trunk by an id that stays
-        changed_fields=[_camel(name) for name in plan.changed],
+        changed_fields=[input_name(name) for name in plan.changed],
         assistants_affected=cast("list[Assistant]", list(plan.assistants)),
     )
-
-
-def _camel(name: str) -> str:
-    first, *rest = name.split("_")
-    return first + "".join(word.capitalize() for word in rest)
 
 
 async def resolve_delete(info: Info, input: DeleteInput) -> DeleteSipTrunkPayload:  # noqa: A002  # as above

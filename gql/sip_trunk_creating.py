@@ -151,7 +151,7 @@ async def resolve_create(info: Info, input: Input) -> CreateSipTrunkPayload:  # 
 
 async def resolve_validate(info: Info, input: Input) -> ValidateSipTrunkPayload:  # noqa: A002  # as above
     """Say what a creation would say."""
-    found = await validate_trunk(info.context.services, info.context.caller, input.draft())
+    found = await validate_trunk(info.context.services, info.context.caller, input.draft(), input.idempotency_key)
     return ValidateSipTrunkPayload(
         valid=not found.problems,
         message=message_of(found.problems, VALID, broke_rules=found.normalized is None),

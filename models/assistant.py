@@ -1,6 +1,7 @@
 """An assistant as it is remembered: who answers the calls of a trunk."""
 
 from enum import StrEnum
+from typing import Any
 
 from tortoise import fields
 from tortoise.fields import OnDelete
@@ -38,6 +39,8 @@ class Assistant(Model):
     trunk_id: str | None
     # The trunk again, of INBOUND assistants alone: unique, so that a number is answered by one assistant.
     answers_trunk_id = fields.CharField(ID_LENGTH, null=True, unique=True)
+    # While its rule is being made: the columns to go back to when that is refused; {} when it was not there before.
+    previous: fields.Field[dict[str, Any] | None] = fields.JSONField(null=True)
     created_at = fields.DatetimeField()
     updated_at = fields.DatetimeField()
 

@@ -5,7 +5,7 @@ import hmac
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -69,16 +69,30 @@ class KeyringError(Exception):
 class Keyring:
     """Named 256-bit keys; the first one writes, all of them read.
 
-    The text form is `id:base64[,id:base64 ...]`, newest first, each key 32 random bytes.
+    The text form is `id:base64[,id:base64 ...]`, newest first, each key 32 random bytes. `newer` gives that text once
+    whenever it has changed since, so that a process which runs learns a new key.
     """
 
-    def __init__(self, keys: Mapping[str, bytes]) -> None:
+    def __init__(self, keys: Mapping[str, bytes], newer: Callable[[], str | None] | None = None) -> None:
+        self._newer = newer
+        self._take(keys)
+
+    def _take(self, keys: Mapping[str, bytes]) -> None:
         self._keys = {key_id: _Derived.of(key) for key_id, key in keys.items()}
         self.writing = next(iter(keys))
 
     @classmethod
-    def parse(cls, text: str) -> Self:
+    def parse(cls, text: str, newer: Callable[[], str | None] | None = None) -> Self:
         """Read a ring from its text form, or raise KeyringError saying which entry is wrong, never quoting a key."""
+        return cls(cls._read(text), newer)
+
+    def refresh(self) -> None:
+        """Take over what the ring's source holds by now; KeyringError when that is no ring, and the old one stays."""
+        if text := self._newer and self._newer():
+            self._take(self._read(text))
+
+    @staticmethod
+    def _read(text: str) -> dict[str, bytes]:
         keys: dict[str, bytes] = {}
         for position, entry in enumerate(filter(None, re.split(r"[,\s]+", text)), start=1):
             key_id, _, encoded = entry.partition(":")
@@ -91,7 +105,7 @@ class Keyring:
         if not keys:
             message = "it holds no key"
             raise KeyringError(message)
-        return cls(keys)
+        return keys
 
     @staticmethod
     def generate(key_id: str) -> str:
@@ -113,7 +127,7 @@ class Keyring:
     def open(self, sealed: bytes, place: Place) -> Secret:
         """Decrypt what `seal` made for this very place, or raise KeyringError with the cause."""
         key_id = key_id_of(sealed)
-        if key_id not in self._keys:
+        if not self.knows(key_id):
             message = f"the key ring lacks the key {key_id!r}"
             raise KeyringError(message)
         body = sealed[2 + sealed[1] :]
@@ -125,6 +139,12 @@ class Keyring:
             )
             raise KeyringError(message) from None
         return Secret(text.decode())
+
+    def knows(self, key_id: str) -> bool:
+        """Whether the ring has a key; one that it lacks may have come since."""
+        if key_id not in self._keys:
+            self.refresh()
+        return key_id in self._keys
 
     def digest(self, text: str, key_id: str | None = None) -> bytes:
         """HMAC-SHA-256 of a text under the pepper of one key (the writing one unless told)."""
@@ -139,7 +159,7 @@ class Keyring:
     def agrees(self, digest: str | None, parts: Iterable[str | Secret]) -> bool:
         """Whether `digest_of` made this digest of these parts; a digest of a dropped key agrees with nothing."""
         key_id = (digest or "").partition(":")[0]
-        return key_id in self._keys and hmac.compare_digest(digest or "", self.digest_of(parts, key_id))
+        return self.knows(key_id) and hmac.compare_digest(digest or "", self.digest_of(parts, key_id))
 
 
 def key_id_of(sealed: bytes) -> str:

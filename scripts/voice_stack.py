@@ -3,7 +3,6 @@
 The binary is built once and kept outside the checkout by its version. Nothing listens outside 127.0.0.1.
 """
 
-import argparse
 import contextlib
 import json
 import os
@@ -17,7 +16,6 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 
 from scripts.daemon import LOOPBACK, Daemon, DaemonError, answers_ok, free_port
 
@@ -27,6 +25,8 @@ API_KEY = "trunkline"
 HOW_TO_GET = {
     "go": "go 1.26 or newer (https://go.dev/dl)",
     "redis-server": "redis-server (apt-get install redis-server)",
+    "pkg-config": "pkg-config and the libraries of livekit-sip (apt-get install pkg-config libopus-dev libopusfile-dev "
+    "libsoxr-dev)",
 }
 
 
@@ -37,6 +37,7 @@ class LiveKitServer:
     url: str
     api_key: str
     api_secret: str
+    redis_address: str
     redis: Daemon
     livekit: Daemon
 
@@ -59,10 +60,14 @@ class LiveKitServer:
         self.redis.stop()
 
 
+def cache() -> Path:
+    """Where what is made once is kept, outside the checkout."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trunkline"
+
+
 def binary() -> Path:
     """Where the built server is kept."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return cache / "trunkline" / "voice" / f"livekit-server-{VERSION}"
+    return cache() / "voice" / f"livekit-server-{VERSION}"
 
 
 def missing(*commands: str) -> list[str]:
@@ -98,7 +103,7 @@ def start(folder: Path) -> LiveKitServer:
     livekit = Daemon(
         [str(binary()), "--config", str(config)], folder / "livekit.log", lambda: answers_ok(port), folder=folder
     )
-    server = LiveKitServer(f"http://{LOOPBACK}:{port}", API_KEY, secret, redis, livekit)
+    server = LiveKitServer(f"http://{LOOPBACK}:{port}", API_KEY, secret, f"{LOOPBACK}:{redis_port}", redis, livekit)
     try:
         redis.start()
         livekit.start()
@@ -116,7 +121,14 @@ def redis_options(port: int, folder: Path) -> list[str]:
 
 def livekit_config(port: int, redis_port: int, secret: str) -> dict[str, object]:
     """Loopback only. Media ports are taken call by call, passing over taken ones: servers may share one range."""
-    media = {"tcp_port": 0, "port_range_start": 50_000, "port_range_end": 60_000, "use_external_ip": False}
+    media: dict[str, object] = {
+        "tcp_port": 0,
+        "port_range_start": 50_000,
+        "port_range_end": 60_000,
+        "use_external_ip": False,
+    }
+    # Without a STUN server of their own, clients (a worker too) would look for public ones.
+    media["stun_servers"] = [f"{LOOPBACK}:3478"]
     loopback = {"node_ip": LOOPBACK, "enable_loopback_candidate": True, "interfaces": {"includes": ["lo"]}}
     return {
         "port": port,
@@ -136,53 +148,6 @@ def pongs(port: int) -> bool:
     return False
 
 
-def stay(server: LiveKitServer) -> str:
-    """Say how to reach the servers and wait; returns only when one of them ended by itself."""
-    for name, value in server.environment.items():
-        print(f"export {name}={value}")
-    print("ready", flush=True)
-    while server.redis.is_running and server.livekit.is_running:
-        time.sleep(0.2)
-    ended = server.redis if server.livekit.is_running else server.livekit
-    return f"{ended.arguments[0]} ended by itself:\n{ended.last_lines()}"
-
-
-def end(number: int, _frame: FrameType | None) -> None:
-    """Leave by way of what must be stopped first; a second signal does not disturb that."""
-    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, signal.SIG_IGN)
-    say(f"{signal.Signals(number).name}: stopping …")
-    sys.exit(0)
-
-
 def say(text: str) -> None:
     """Speak to the person; the output proper is for a shell."""
     print(text, file=sys.stderr, flush=True)
-
-
-def main() -> None:
-    """Build, start, stay."""
-    parser = argparse.ArgumentParser(prog="scripts/voice", description=__doc__)
-    parser.add_argument("--build", action="store_true", help="only build livekit-server, then end")
-    only_build = parser.parse_args().build
-    needed = ([] if binary().exists() else ["go"]) + ([] if only_build else ["redis-server"])
-    if lacking := missing(*needed):
-        sys.exit(f"scripts/voice needs {' and '.join(lacking)}.")
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, end)
-    build()
-    if only_build:
-        return
-    with tempfile.TemporaryDirectory(prefix="trunkline-voice-") as folder:
-        try:
-            server = start(Path(folder))
-        except DaemonError as error:
-            sys.exit(str(error))
-        try:
-            sys.exit(stay(server))
-        finally:
-            server.close()
-
-
-if __name__ == "__main__":
-    main()

@@ -1,6 +1,7 @@
 """The API as a client meets it: a served app in this process, spoken to over HTTP."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +10,15 @@ from typing import Any
 import httpx
 
 from models.secret import Keyring, Secret
+from models.trunk_leg import LegKind
 from tests.faulty_voice import FaultyVoice, Plan, faultless
 from trunkline.asgi import open_voice, served
 from trunkline.settings import Settings
+from trunkline.voice import Leg
 
 KEY = "tl_a-key-of-the-tests-and-of-nobody-else"
 PASSWORD = "correct-horse-battery"
+PATIENCE_SECONDS = 10.0
 TRUNK: dict[str, Any] = {
     "sipTrunkType": "NUMBER",
     "phoneNumber": "+40741926265",
@@ -28,8 +32,10 @@ TRUNK: dict[str, Any] = {
 TRUNK_FIELDS = """
   id sipTrunkType phoneNumber nickname sipUsername sipAddress sipPort sipTransport mediaEncryption sipCallingFormat
   inboundAuthorizationType allowedInboundIps countryCode outboundProxy status inboundTrunkId outboundTrunkId
-  createdAt updatedAt
+  revision createdAt updatedAt
 """
+LEG_FIELDS = "voiceId state attempts nextAttemptAt checkedAt lastError { code message retryable occurredAt }"
+ASSISTANT_FIELDS = "id name agentName type dispatchRuleId phoneNumber { id }"
 ERRORS = "userErrors { code message field retryable retryAfter } warnings { code message field }"
 CREATE = f"""mutation Create($input: CreateSipTrunkInput!) {{
   createSipTrunk(input: $input) {{ message sipTrunk {{ {TRUNK_FIELDS} }} {ERRORS} }}
@@ -38,6 +44,30 @@ NORMALIZED = """phoneNumber nickname sipUsername sipAddress sipPort sipTransport
   countryCode calledTexts callerId"""
 VALIDATE = f"""mutation Validate($input: CreateSipTrunkInput!) {{
   validateSipTrunk(input: $input) {{ valid message normalized {{ {NORMALIZED} }} {ERRORS} }}
+}}"""
+UPDATE = f"""mutation Update($input: UpdateSipTrunkInput!) {{
+  updateSipTrunk(input: $input) {{
+    message sipTrunk {{ {TRUNK_FIELDS} }} {ERRORS}
+    plan {{ inbound outbound dispatch changedFields assistantsAffected {{ id }} }}
+  }}
+}}"""
+DELETE = f"""mutation Delete($input: DeleteSipTrunkInput!) {{
+  deleteSipTrunk(input: $input) {{
+    message deletedId unassigned {{ {ASSISTANT_FIELDS} }} userErrors {{ code message field retryable retryAfter }}
+  }}
+}}"""
+REPROVISION = f"""mutation Reprovision($input: ReprovisionSipTrunkInput!) {{
+  reprovisionSipTrunk(input: $input) {{
+    message sipTrunk {{ {TRUNK_FIELDS} }} userErrors {{ code message field retryable retryAfter }}
+  }}
+}}"""
+ANSWER = f"""mutation Answer($input: CreateAssistantInput!) {{
+  createAssistant(input: $input) {{ assistant {{ {ASSISTANT_FIELDS} }} userErrors {{ code message }} }}
+}}"""
+TRUNK_QUERY = f"""query Trunk($id: ID!) {{
+  sipTrunk(id: $id) {{
+    {TRUNK_FIELDS} inbound {{ {LEG_FIELDS} }} outbound {{ {LEG_FIELDS} }} assistants {{ {ASSISTANT_FIELDS} }}
+  }}
 }}"""
 LIST = f"{{ sipTrunks(first: 100) {{ totalCount nodes {{ {TRUNK_FIELDS} }} }} }}"
 
@@ -67,9 +97,64 @@ class Api:
         payload: dict[str, Any] = (await self.ask(VALIDATE, {"input": given(**changes)}))["validateSipTrunk"]
         return payload
 
+    async def update(self, trunk_id: str, **changes: Any) -> dict[str, Any]:
+        return await self._mutated(UPDATE, id=trunk_id, **changes)
+
+    async def delete(self, trunk_id: str) -> dict[str, Any]:
+        return await self._mutated(DELETE, id=trunk_id)
+
+    async def reprovision(self, trunk_id: str) -> dict[str, Any]:
+        return await self._mutated(REPROVISION, id=trunk_id)
+
+    async def answered_by(self, trunk_id: str, name: str = "Desk", kind: str = "INBOUND") -> dict[str, Any]:
+        """Make an assistant for the trunk."""
+        wish = {"name": name, "agentName": "desk", "type": kind, "phoneNumberId": trunk_id}
+        payload = await self._mutated(ANSWER, **wish)
+        assert codes(payload) == [], payload
+        assistant: dict[str, Any] = payload["assistant"]
+        return assistant
+
+    async def _mutated(self, mutation: str, **given: Any) -> dict[str, Any]:
+        (payload,) = (await self.ask(mutation, {"input": given})).values()
+        assert isinstance(payload, dict)
+        return payload
+
+    async def trunk(self, trunk_id: str) -> dict[str, Any] | None:
+        """The trunk with its legs and assistants."""
+        trunk: dict[str, Any] | None = (await self.ask(TRUNK_QUERY, {"id": trunk_id}))["sipTrunk"]
+        return trunk
+
+    async def trunk_in(self, trunk_id: str, status: str) -> dict[str, Any]:
+        """Wait until the trunk has this status."""
+        found: list[dict[str, Any] | None] = []
+
+        async def has_it() -> bool:
+            found.append(await self.trunk(trunk_id))
+            return (found[-1] or {}).get("status") == status
+
+        await until(has_it)
+        return found[-1] or {}
+
+    async def gone(self, trunk_id: str) -> None:
+        """Wait until there is no such trunk any more."""
+
+        async def is_gone() -> bool:
+            return await self.trunk(trunk_id) is None
+
+        await until(is_gone)
+
     async def trunks(self) -> list[dict[str, Any]]:
         nodes: list[dict[str, Any]] = (await self.ask(LIST))["sipTrunks"]["nodes"]
         return nodes
+
+
+async def until(true: Callable[[], Awaitable[bool]], seconds: float = PATIENCE_SECONDS) -> None:
+    """Wait until it is true; TimeoutError when it takes too long."""
+    async with asyncio.timeout(seconds):
+        while True:
+            if await true():
+                return
+            await asyncio.sleep(0.02)
 
 
 def given(**changes: Any) -> dict[str, Any]:
@@ -88,6 +173,10 @@ class House:
     api: Api
     voice: FaultyVoice
     settings: Settings
+
+    async def held(self) -> dict[str, Leg]:
+        """All that the voice backend holds, by its ids; asked past all faults and counts."""
+        return {held.voice_id: held.leg for kind in LegKind for held in await self.voice.inner.list(kind)}
 
 
 def quick_settings(folder: Path, **changes: Any) -> Settings:

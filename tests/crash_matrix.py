@@ -1,127 +1,162 @@
-"""The crash matrix: operations and faults, a process that dies at every point of each, and what must be true afterwards."""
+"""The crash matrix: every row of tests/crash_rows.py dies at its first point, then at its second, until it lives.
+
+Afterwards there is exactly one of the worlds that the client may believe in, told alike by the API, the database and
+the voice backend (tests/observing.py), and the same requests can be repeated.
+"""
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
-from models.sip_trunk import HIDDEN, SipTrunk
-from models.trunk_leg import LegKind, TrunkLeg
-from models.workspace import Installation
-from tests.api import KEY, Api, House, codes, served_house
-from tests.crashing import Environment, Operation, run_until_point
-from tests.faulty_voice import Call, Fail, Fault, Plan, faultless
-from trunkline.settings import read_settings
-from trunkline.voice import Held, VoiceCause, VoiceError
+from tests.api import KEY
+from tests.crash_rows import Row
+from tests.crash_successor import successor
+from tests.crashing import Environment, Scene, prepare, victim
+from tests.steps import Payload, belief_after
 
-PATIENCE_SECONDS = 10.0
+AT_ONCE = 4  # points: most of their time they wait
+PATIENCE_SECONDS = 90.0
+BASE = "+4930123450"
+FORKS = get_context("forkserver")
+FORKS.set_forkserver_preload(["pytest", "tests.crash_preload"])  # pytest: each child imports its parent's main module
+
+
+@dataclass(slots=True)
+class Played:
+    """What the parent heard of a victim."""
+
+    points: list[str] = field(default_factory=list)
+    told: list[Payload] = field(default_factory=list)
+    lived: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Makes the scene of a point. `fresh`: the victim prepares it itself; `beside`: the successor is there before."""
+
+    scene: Callable[[int], Scene]
+    fresh: bool = False
+    beside: bool = False
 
 
 def quick_environment(folder: Path) -> Environment:
-    """Settings of short times, with every file in a folder of its own."""
-    folder.mkdir()
+    """Settings of short times, with every file in the folder."""
     return {
         "TRUNKLINE_DATABASE_URL": f"sqlite://{folder}/trunkline.db",
         "TRUNKLINE_SANDBOX_FILE": f"{folder}/sandbox.db",
         "TRUNKLINE_BOOTSTRAP_KEY": KEY,
         "TRUNKLINE_ALLOWED_HOSTS": "testserver",
+        "TRUNKLINE_PHONE_CHECK": "possible",
         "TRUNKLINE_PROVISION_TIMEOUT": "1.5",
-        "TRUNKLINE_SETTLE_TIME": "0.2",
-        "TRUNKLINE_RECONCILE_INTERVAL": "0.2",
+        "TRUNKLINE_SETTLE_TIME": "0.1",
+        "TRUNKLINE_RECONCILE_INTERVAL": "0.1",
     }
 
 
-async def create(api: Api) -> None:
-    await api.create()
+def copies(row: Row, folder: Path) -> Stage:
+    """Scenes on SQLite and the sandbox: what is there before is made once and copied for each point."""
+    model = folder / "model"
+    model.mkdir()
+    process = FORKS.Process(target=prepare, args=(Scene(row.name, quick_environment(model), BASE),))
+    process.start()
+    process.join()
+    assert process.exitcode == 0, row.name
+
+    def scene(point: int) -> Scene:
+        place = folder / str(point)
+        shutil.copytree(model, place)
+        return Scene(row.name, quick_environment(place), BASE)
+
+    return Stage(scene)
 
 
-async def create_twice(api: Api) -> None:
-    await api.create()
-    await api.create()
+async def survives_every_point(row: Row, stage: Stage) -> list[str]:
+    """Die at each point in a fresh place, several at once; the points that were found, all of which were run."""
+    found: list[str] = []
+    lived = asyncio.Event()
+    numbers = iter(range(1, 10_000))
+
+    async def worker() -> None:
+        while not lived.is_set():
+            point = next(numbers)
+            played = await asyncio.to_thread(survives, row, stage, point)
+            if played.lived:
+                lived.set()
+            if len(played.points) > len(found):
+                found[:] = played.points
+
+    await asyncio.gather(*(worker() for _ in range(AT_ONCE)))
+    return found
 
 
-def refused_outbound(call: Call) -> Fault | None:
-    refusal = Fail(VoiceError(VoiceCause.REFUSED, "No."))
-    return refusal if (call.method, call.kind) == ("create", LegKind.OUTBOUND) else None
+def survives(row: Row, stage: Stage, point: int) -> Played:
+    """Play the row until the point, and have what is left checked."""
+    scene = stage.scene(point)
+    with _process(victim, scene, point, fresh=stage.fresh) as (process, hears):
+        _next(hears, "prepared")
+        if not stage.beside:
+            played = _played(process, hears)
+            with _process(successor, scene) as (_, heir):
+                _next(heir, "ready")
+                _checked(heir, row, point, played)
+            return played
+        with _process(successor, scene) as (_, heir):
+            _next(heir, "ready")
+            played = _played(process, hears)
+            _checked(heir, row, point, played)
+            return played
 
 
-def lost_replies(call: Call) -> Fault | None:
-    lost = Fail(VoiceError(VoiceCause.OUTCOME_UNKNOWN, "Lost."), after=True)
-    return lost if call.method == "create" and call.nth == 1 else None
+def _played(process: BaseProcess, hears: Connection) -> Played:
+    played = Played()
+    hears.send("go")
+    try:
+        while not played.lived:
+            what, value = hears.recv()
+            if what == "point":
+                played.points.append(value)
+            elif what == "told":
+                played.told.append(value)
+            played.lived = what == "done"
+    except EOFError:
+        pass
+    process.join()
+    assert process.exitcode == (0 if played.lived else -signal.SIGKILL), (process.exitcode, played)
+    return played
 
 
-def lost_request_and_look(call: Call) -> Fault | None:
-    lost = Fail(VoiceError(VoiceCause.OUTCOME_UNKNOWN, "Lost."), after=True)
-    blind = Fail(VoiceError(VoiceCause.UNAVAILABLE, "Away."))
-    if (call.method, call.kind, call.nth) == ("create", LegKind.OUTBOUND, 1):
-        return lost
-    return blind if (call.method, call.kind, call.nth) == ("list", LegKind.OUTBOUND, 2) else None
+def _checked(heir: Connection, row: Row, point: int, played: Played) -> None:
+    heir.send((belief_after(frozenset({row.world}), row.steps, played.told), played.told))
+    assert heir.poll(PATIENCE_SECONDS), (row.name, point, "no word from the successor")
+    wrong = heir.recv()
+    assert wrong is None, f"{row.name}, point {point} ({played.points[-1:]}): {wrong}\ntold: {played.told}"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """An operation under a plan of faults."""
-
-    name: str
-    operation: Operation
-    plan: Plan
+def _next(hears: Connection, word: str) -> None:
+    assert hears.poll(PATIENCE_SECONDS), word
+    said = hears.recv()
+    assert word in said, said
 
 
-ROWS = (
-    Row("create", create, faultless),
-    Row("create, outbound refused", create, refused_outbound),
-    Row("create, replies lost", create, lost_replies),
-    Row("create and again, outcome unknown", create_twice, lost_request_and_look),
-)
-
-
-async def survives_every_point(row: Row, environment_of: Callable[[int], Environment]) -> list[str]:
-    """Die at point 1, 2, ... of the row, each time in a fresh place, and check what is left; the points."""
-    point = 0
-    while True:
-        point += 1
-        environment = environment_of(point)
-        passed = await asyncio.to_thread(run_until_point, environment, row.operation, row.plan, point)
-        async with served_house(read_settings(environment)) as house:
-            await _converged(house)
-            await _is_whole(house)
-            await _cleared(house)
-        if passed[-1:] == ["done"]:
-            return passed[:-1]
-        assert len(passed) == point
-
-
-async def _converged(house: House) -> None:
-    """No claim is left, and the voice backend holds exactly the legs of the trunks."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while await SipTrunk.filter(status__in=HIDDEN).exists() or await _held(house) != await _wanted():
-            await asyncio.sleep(0.05)
-
-
-async def _is_whole(house: House) -> None:
-    trunks = await house.api.trunks()
-    assert len(trunks) <= 1
-    assert all(trunk["status"] == "ACTIVE" and trunk["inboundTrunkId"] for trunk in trunks)
-    again = await house.api.create()
-    assert codes(again) == (["ALREADY_EXISTS"] if trunks else [])
-    assert len(await _held(house)) == 2
-
-
-async def _cleared(house: House) -> None:
-    """Give the number back: a real server is the same one for every point."""
-    for held in await _ours(house):
-        await house.voice.inner.delete(held.leg.kind, held.voice_id)
-
-
-async def _held(house: House) -> set[str]:
-    return {held.voice_id for held in await _ours(house)}
-
-
-async def _ours(house: House) -> list[Held]:
-    installation = await Installation.get()
-    everything = [held for kind in LegKind for held in await house.voice.inner.list(kind)]
-    return [held for held in everything if held.marker and held.marker.installation == installation.id]
-
-
-async def _wanted() -> set[str]:
-    return {leg.voice_id for leg in await TrunkLeg.all()}
+@contextmanager
+def _process(target: Callable[..., None], *args: Any, **named: Any) -> Iterator[tuple[BaseProcess, Connection]]:
+    ours, theirs = FORKS.Pipe()
+    process = FORKS.Process(target=target, args=(theirs, *args), kwargs=named)
+    process.start()
+    theirs.close()
+    try:
+        yield process, ours
+    finally:
+        ours.close()
+        process.join(5)
+        if process.is_alive():
+            process.kill()
+            process.join()

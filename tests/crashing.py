@@ -1,114 +1,212 @@
-"""A process that dies by SIGKILL at the n-th point of an operation: before and after every voice call and every commit.
+"""Processes of the crash matrix: one that dies by SIGKILL at the n-th point of a row, and its successor, which checks.
 
-The points are counted, not listed: n = 1, 2, ... until a run ends without dying. The product has no switch for this; the
-hooks are put in here, by the tests' own composition root.
+Points are before and after every call of the voice backend and every commit. They are counted, not listed: n = 1, 2, …
+until a run ends without dying. The product has no switch for this; the hooks are put in here, by the tests' own
+composition root.
 """
 
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from functools import wraps
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from tortoise.backends.asyncpg import client as asyncpg_client
 from tortoise.backends.sqlite import client as sqlite_client
 
+from models.secret import Keyring
+from models.trunk_leg import LegKind
 from tests.api import KEY, Api
-from tests.faulty_voice import FaultyVoice, Plan
-from trunkline.asgi import open_voice, served
-from trunkline.settings import read_settings
-from trunkline.voice import VoiceBackend
+from tests.crash_rows import ROWS, Row
+from tests.faulty_voice import FaultyVoice
+from tests.observing import Observer, UntrueError
+from tests.steps import Payload, directory
+from tests.worlds import World
+from trunkline.asgi import OpenVoice, open_voice, served
+from trunkline.settings import Settings, read_settings
+from trunkline.voice import VoiceBackend, VoiceKind
 
-Operation = Callable[[Api], Awaitable[object]]
 Hook = Callable[[str], None]
 Environment = dict[str, str]  # settings as a process gets them; a Settings holds secrets and does not travel
+CALLS = frozenset({"create", "replace", "delete", "list", "find"})
+SENT_SECONDS = 0.002  # a request is on its way to a real server then, and its answer is not here
 WRITES = ("INSERT", "UPDATE", "DELETE")
-FORKS = get_context("forkserver")
-FORKS.set_forkserver_preload(["tests.crashing", "tests.crash_matrix"])
+QUIET_SECONDS = 20.0
+FIRST_PASS_SECONDS = 0.02
 
 
-def run_until_point(environment: Environment, operation: Operation, plan: Plan, point: int) -> list[str]:
-    """Do the operation in a process that dies at the point; the points it passed, ending with "done" if it lived."""
-    ours, theirs = FORKS.Pipe(duplex=False)
-    process = FORKS.Process(target=_child, args=(theirs, environment, operation, plan, point))
-    process.start()
-    theirs.close()
-    passed: list[str] = []
-    try:
-        while True:
-            passed.append(ours.recv())
-    except EOFError:
-        process.join()
-    assert process.exitcode == (0 if passed[-1:] == ["done"] else -signal.SIGKILL), (process.exitcode, passed)
-    return passed
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """Where a row is played: a row by its name, the settings, and how all its numbers begin."""
+
+    row_name: str
+    environment: Environment
+    base: str
+
+    @property
+    def row(self) -> Row:
+        return ROWS[self.row_name]
+
+    @property
+    def settings(self) -> Settings:
+        return read_settings(self.environment)
 
 
-def _child(report: Connection, environment: Environment, operation: Operation, plan: Plan, fatal: int) -> None:
-    passed = 0
-    armed = False
+@dataclass(slots=True)
+class Dying:
+    """Counts points from the moment it is armed, tells each, and dies at the fatal one."""
 
-    def reach(name: str) -> None:
-        nonlocal passed
-        if not armed:
+    report: Connection
+    fatal: int
+    armed: bool = False
+    passed: int = field(default=0, init=False)
+
+    def reach(self, name: str) -> None:
+        if not self.armed:
             return
-        passed += 1
-        report.send(name)
-        if passed == fatal:
+        self.passed += 1
+        self.report.send(("point", name))
+        if self.passed == self.fatal:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    async def work() -> None:
-        nonlocal armed
-        async with served(
-            read_settings(environment), lambda *given: _Watched(FaultyVoice(open_voice(*given), plan), reach)
-        ) as running:
-            transport = httpx.ASGITransport(running.app)
-            headers = {"authorization": f"Bearer {KEY}"}
-            async with httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=headers) as client:
-                await asyncio.sleep(0.05)  # the reconciler's first pass is not part of the operation
-                armed = True
-                await operation(Api(client))
-                armed = False
 
-    _watch_commits(reach)
-    asyncio.run(work())
-    report.send("done")
+def prepare(scene: Scene) -> None:
+    """Make what is there before the row begins."""
+    asyncio.run(_prepared(scene))
+
+
+async def _prepared(scene: Scene) -> None:
+    made: list[VoiceBackend] = []
+
+    def opened(settings: Settings, keyring: Keyring) -> VoiceBackend:
+        made.append(open_voice(settings, keyring))
+        return made[0]
+
+    async with client_of(scene.settings, opened) as api:
+        for step in scene.row.before:
+            payload = await step.take(api.ask, await directory(api.ask, scene.base), scene.base)
+            assert payload, step
+            assert not payload["userErrors"], payload
+        if scene.row.lost:
+            await _lose(Observer(api.ask, made[0], scene.base), scene.row.lost)
+
+
+async def _lose(observer: Observer, kinds: tuple[LegKind, ...]) -> None:
+    """Somebody else removes objects, right before the process ends."""
+    for voice_id, held in (await observer.objects()).items():
+        if held.leg.kind in kinds:
+            await observer.voice.delete(held.leg.kind, voice_id)
+
+
+def victim(report: Connection, scene: Scene, fatal: int, *, fresh: bool) -> None:
+    """Play the row and die at the fatal point; tells points, answers and, if it lives, "done"."""
+    dying = Dying(report, fatal)
+    if fresh:
+        prepare(scene)
+    report.send(("prepared", None))
+    report.recv()
+    watch_commits(dying.reach)
+    asyncio.run(_played(scene, dying))
+    report.send(("done", None))
+
+
+async def _played(scene: Scene, dying: Dying) -> None:
+    row = scene.row
+    made: list[FaultyVoice] = []
+
+    def opened(settings: Settings, keyring: Keyring) -> VoiceBackend:
+        made.append(FaultyVoice(open_voice(settings, keyring), row.plan))
+        return cast("VoiceBackend", _Watched(made[0], dying.reach))
+
+    dying.armed = bool(row.lost)  # then the reconciler is what is watched, from its first look on
+    async with client_of(scene.settings, opened) as api:
+        if not row.lost:
+            await asyncio.sleep(FIRST_PASS_SECONDS)  # it is not part of the operation
+            made[0].forget()
+            dying.armed = True
+        await steps_taken(scene, api, lambda payload: dying.report.send(("told", payload)))
+        if row.settles:
+            await settled(Observer(api.ask, made[0].inner, scene.base), QUIET_SECONDS)
+        dying.armed = False
+
+
+async def steps_taken(scene: Scene, api: Api, tell: Callable[[Payload], None]) -> None:
+    for step in scene.row.steps:
+        tell(await step.take(api.ask, await directory(api.ask, scene.base), scene.base))
+
+
+async def settled(observer: Observer, seconds: float) -> World:
+    """The world, as soon as there is one; UntrueError with what is wrong with it when that takes too long."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while True:
+        try:
+            return await observer.observed()
+        except UntrueError:
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+        await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def client_of(settings: Settings, voice: OpenVoice) -> AsyncIterator[Api]:
+    async with served(settings, voice) as running:
+        transport = httpx.ASGITransport(running.app)
+        headers = {"authorization": f"Bearer {KEY}"}
+        async with httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=headers) as client:
+            yield Api(client)
 
 
 class _Watched:
-    """A voice backend whose writing calls are points."""
+    """A voice backend whose calls are points; on a real server there is one more while a request is under way."""
 
-    def __init__(self, inner: VoiceBackend, reach: Hook) -> None:
+    def __init__(self, inner: FaultyVoice, reach: Hook) -> None:
         self._inner = inner
         self._reach = reach
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
-        if name not in {"create", "replace", "delete", "list", "find"}:
+        if name not in CALLS:
             return method
-        return _between(self._reach, name, method)
+        return _between(self._reach, name, method, sent=self._inner.kind is VoiceKind.LIVEKIT)
 
 
-def _between(reach: Hook, name: str, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+def _between(
+    reach: Hook, name: str, method: Callable[..., Awaitable[Any]], *, sent: bool = False
+) -> Callable[..., Awaitable[Any]]:
     @wraps(method)
     async def watched(*args: Any, **named: Any) -> Any:
         reach(f"before {name}")
-        result = await method(*args, **named)
-        reach(f"after {name}")
-        return result
+        call = method(*args, **named)
+        try:
+            return await (_sent(reach, name, call) if sent else call)
+        finally:
+            reach(f"after {name}")
 
     return watched
 
 
-def _watch_commits(reach: Hook) -> None:
+async def _sent(reach: Hook, name: str, call: Awaitable[Any]) -> Any:
+    task = asyncio.ensure_future(call)
+    try:
+        await asyncio.wait({task}, timeout=SENT_SECONDS)
+        reach(f"amid {name}")
+        return await task
+    finally:
+        task.cancel()
+
+
+def watch_commits(reach: Hook) -> None:
     """Every commit is a point: of transactions, and of single writing statements outside of one."""
     for wrapper in (sqlite_client.SqliteTransactionWrapper, asyncpg_client.TransactionWrapper):
         setattr(wrapper, "commit", _between(reach, "commit", wrapper.commit))  # noqa: B010  # mypy refuses assignment
     for client in (sqlite_client.SqliteClient, asyncpg_client.AsyncpgDBClient):
-        setattr(client, "execute_query", _single_write(reach, client.execute_query))  # noqa: B010  # as above
+        for name in ("execute_query", "execute_insert"):
+            setattr(client, name, _single_write(reach, getattr(client, name)))
 
 
 def _single_write(reach: Hook, method: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

@@ -3,14 +3,20 @@
 import asyncio
 import os
 import sys
-from collections.abc import Coroutine
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from trunkline.settings import SettingError, Settings, read_settings
+
+if TYPE_CHECKING:
+    from models.secret import Keyring
+    from trunkline.rotation import Use
+    from trunkline.voice.sandbox import SandboxVoice
 
 T = TypeVar("T")
 
@@ -134,16 +140,88 @@ def new_key(key_id: str) -> None:
 
 @keyring.command("check")
 def check_keyring() -> None:
-    """Say which keys the ring holds and that the database needs no other."""
+    """Say which keys the ring holds, that the database needs no other, and what each is used for."""
+    from trunkline.rotation import uses
     from trunkline.start import started
 
     async def work() -> None:
-        async with started(_settings()) as start:
-            click.echo(
-                f"The ring fits. Writing with {start.keyring.writing}; reading {', '.join(start.keyring.key_ids)}."
-            )
+        settings = _settings()
+        async with started(settings) as start, _sandbox(settings, start.keyring) as sandbox:
+            ring = start.keyring
+            click.echo(f"The ring fits. Writing with {ring.writing}; reading {', '.join(ring.key_ids)}.")
+            _tell_uses(ring.key_ids, await uses(sandbox))
 
     _run(work())
+
+
+@keyring.command("rotate")
+def rotate_keyring() -> None:
+    """Encrypt everything with a new key, while the server serves.
+
+    The ring's file gets a new key by itself. With TRUNKLINE_SECRET_KEYS put the new key behind the others first and
+    restart every server, then in front and restart again: all have to know a key before one of them writes with it.
+    """
+    from trunkline.rotation import new_key, rotate, uses
+    from trunkline.start import ring_file, started
+
+    async def work() -> None:
+        settings = _settings()
+        async with started(settings) as start, _sandbox(settings, start.keyring) as sandbox:
+            ring = start.keyring
+            if path := ring_file(settings):
+                click.echo(f"The new key {new_key(path)} is in {path} and writes from now on.")
+                ring.refresh()
+            done = await rotate(ring, start.installation_id, sandbox)
+            counts = ", ".join(f"{count} {what}" for what, count in done.items()) or "nothing"
+            click.echo(f"Sealed again with {ring.writing}: {counts}.")
+            _tell_uses(ring.key_ids, await uses(sandbox))
+
+    _run(work())
+
+
+@keyring.command("drop")
+@click.argument("key_id")
+def drop_key(key_id: str) -> None:
+    """Take a key out of the ring's file, when nothing needs it any more."""
+    from trunkline.rotation import RotationError, drop
+    from trunkline.start import ring_file, started
+
+    async def work() -> None:
+        settings = _settings()
+        path = ring_file(settings)
+        if path is None:
+            raise click.ClickException("Take it out of TRUNKLINE_SECRET_KEYS when `keyring check` says it is free.")
+        async with started(settings) as start, _sandbox(settings, start.keyring) as sandbox:
+            try:
+                await drop(settings, path, key_id, sandbox)
+            except RotationError as error:
+                raise click.ClickException(str(error)) from None
+
+    _run(work())
+    click.echo(f"Dropped {key_id}.")
+
+
+def _tell_uses(key_ids: tuple[str, ...], found: "list[Use]") -> None:
+    from trunkline.rotation import NEEDLESS, told
+
+    for position, key_id in enumerate(key_ids):
+        mine = [use for use in found if use.key_id == key_id]
+        free = position and all(use.what in NEEDLESS for use in mine)
+        click.echo(f"{key_id}: {told(mine) or 'used for nothing'}{'; it can be dropped' if free else ''}.")
+
+
+@asynccontextmanager
+async def _sandbox(settings: Settings, ring: "Keyring") -> "AsyncIterator[SandboxVoice | None]":
+    """The sandbox's file, where there is one."""
+    from trunkline.asgi import open_voice
+    from trunkline.voice.sandbox import SandboxVoice
+
+    voice = open_voice(settings, ring) if settings.livekit is None else None
+    try:
+        yield voice if isinstance(voice, SandboxVoice) else None
+    finally:
+        if voice:
+            await voice.aclose()
 
 
 def command_line() -> None:

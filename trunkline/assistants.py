@@ -1,34 +1,36 @@
 """The use cases of assistants: who answers a trunk's calls. On failure nothing is changed, with one cause.
 
-An INBOUND assistant with a trunk has a dispatch rule, a leg of that trunk: the rows are written first, then the trunk
-is made true. When that fails the rows are put back, and the reconciler makes the trunk true to them again.
+An INBOUND assistant with a trunk has a dispatch rule, a leg of that trunk; an OUTBOUND one has none.
 """
 
-import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
-from tortoise.exceptions import IntegrityError
 from tortoise.queryset import QuerySet
-from tortoise.transactions import in_transaction
 
 from models.assistant import AGENT_NAME_MAX, NAME_MAX, Assistant, AssistantType
 from models.identifiers import is_id, new_id
-from models.sip_trunk import SipTrunk
 from trunkline import database
+from trunkline.assignments import (
+    TRUNK_FIELD,
+    TRUNK_NOT_FOUND,
+    ChangedMeanwhileError,
+    Failure,
+    replace_assistant,
+)
 from trunkline.causes import problem_of
 from trunkline.keys import Caller
-from trunkline.problems import Code, Path, Problem
+from trunkline.problems import Code, Problem
 from trunkline.services import Services
-from trunkline.trunks import converged_by, find_living
-from trunkline.voice import VoiceError
+from trunkline.text_rules import CONTROL
+from trunkline.trunks import find_living
+from trunkline.voice import VoiceCause
 
 ASSISTANT = "asst"
 NOT_FOUND = Problem(Code.NOT_FOUND, "Assistant not found.", ("input", "id"))
-TRUNK_FIELD: Path = ("input", "phoneNumberId")
-TRUNK_NOT_FOUND = Problem(Code.NOT_FOUND, "SIP trunk not found.", TRUNK_FIELD)
-TRUNK_IN_USE = Problem(Code.IN_USE, "Another inbound assistant already answers this number.", TRUNK_FIELD)
+DECIDED = ("name", "agent_name", "type", "trunk_id")  # the columns that a client decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,24 +39,7 @@ class Outcome:
 
     assistant: Assistant | None
     problems: tuple[Problem, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """What a client decides of an assistant."""
-
-    name: str
-    agent_name: str
-    type: AssistantType
-    trunk_id: str | None
-
-    @property
-    def answers_trunk_id(self) -> str | None:
-        return self.trunk_id if self.type is AssistantType.INBOUND else None
-
-    def columns(self) -> dict[str, Any]:
-        plain = {"name": self.name, "agent_name": self.agent_name, "type": self.type, "trunk_id": self.trunk_id}
-        return plain | {"answers_trunk_id": self.answers_trunk_id}
+    broke_rules: bool = False  # the problems are those of the fields; nothing was asked of anybody
 
 
 def visible_assistants(workspace_id: str) -> QuerySet[Assistant]:
@@ -75,32 +60,33 @@ async def create_assistant(services: Services, caller: Caller, wish: Mapping[str
 
 async def update_assistant(services: Services, caller: Caller, assistant_id: str, wish: Mapping[str, Any]) -> Outcome:
     """Change an assistant; `wish` holds what is to change of name, agent_name and trunk_id (None unassigns)."""
-    return await services.tasks.run(_update(services, caller, assistant_id, wish))
+    return await services.tasks.run(_until_unchanged(partial(_update, services, caller, assistant_id, wish)))
 
 
 async def delete_assistant(services: Services, caller: Caller, assistant_id: str) -> Outcome:
-    """Remove the rule, then the assistant."""
-    return await services.tasks.run(_delete(services, caller, assistant_id))
+    """Remove the assistant and its rule."""
+    return await services.tasks.run(_until_unchanged(partial(_delete, services, caller, assistant_id)))
+
+
+async def _until_unchanged(use_case: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    """Begin again when somebody else changed the assistant between our reading it and our writing it."""
+    while True:
+        try:
+            return await use_case()
+        except ChangedMeanwhileError:
+            continue
 
 
 async def _create(services: Services, caller: Caller, wish: Mapping[str, Any]) -> Outcome:
-    row = _Row(wish["name"].strip(), wish["agent_name"].strip(), wish["type"], wish.get("trunk_id"))
-    if problems := await _problems(caller, row):
-        return Outcome(None, problems)
     at = await database.now()
-    assistant = Assistant(id=new_id("asst"), workspace_id=caller.workspace_id, created_at=at, updated_at=at)
-    try:
-        async with in_transaction():
-            await assistant.update_from_dict(row.columns()).save(force_create=True)
-            await _make_due(row.answers_trunk_id)
-    except IntegrityError:
-        return Outcome(None, (TRUNK_IN_USE,))
-    error = await _made_true(services, row.answers_trunk_id)
-    if error:
-        await Assistant.filter(id=assistant.id).delete()
-        await _make_due(row.answers_trunk_id)
-        services.work.set()
-        return Outcome(None, (problem_of(error, "Failed to create assistant."),))
+    assistant = Assistant(id=new_id(ASSISTANT), workspace_id=caller.workspace_id, created_at=at, updated_at=at)
+    _decide(assistant, wish)
+    if problems := await _problems(caller, assistant):
+        return Outcome(None, problems, broke_rules=_any_rule(problems))
+    assistant.previous = {} if assistant.answers_trunk_id else None
+    failure = await replace_assistant(services, None, assistant)
+    if failure:
+        return Outcome(None, (_problem(failure, "Failed to create assistant."),))
     return await _standing(caller, assistant.id)
 
 
@@ -108,87 +94,71 @@ async def _update(services: Services, caller: Caller, assistant_id: str, wish: M
     found = await find_assistant(caller.workspace_id, assistant_id)
     if found is None:
         return Outcome(None, (NOT_FOUND,))
-    before = _Row(found.name, found.agent_name, found.type, found.trunk_id)
-    told: dict[str, Any] = {name: value.strip() if value else value for name, value in wish.items()}
-    after = replace(before, **told)
+    after = Assistant(id=found.id, workspace_id=found.workspace_id, created_at=found.created_at)
+    _decide(after, {name: getattr(found, name) for name in DECIDED} | dict(wish))
+    after.updated_at = await database.now()
     if problems := await _problems(caller, after):
-        return Outcome(found, problems)
-    error = await _changed(services, assistant_id, before, after)
-    if isinstance(error, VoiceError):
-        return Outcome(found, (problem_of(error, "Failed to update assistant."),))
-    return Outcome(found, (error,)) if error else await _standing(caller, assistant_id)
+        return Outcome(found, problems, broke_rules=_any_rule(problems))
+    if all(getattr(after, name) == getattr(found, name) for name in DECIDED):
+        return Outcome(found, ())
+    after.previous = _previous(found) if after.answers_trunk_id else None
+    failure = await replace_assistant(services, found, after)
+    standing = await _standing(caller, assistant_id)
+    return Outcome(standing.assistant, (_problem(failure, "Failed to update assistant."),)) if failure else standing
 
 
 async def _delete(services: Services, caller: Caller, assistant_id: str) -> Outcome:
     found = await find_assistant(caller.workspace_id, assistant_id)
     if found is None:
         return Outcome(None, (NOT_FOUND,))
-    before = _Row(found.name, found.agent_name, found.type, found.trunk_id)
-    error = await _changed(services, assistant_id, before, replace(before, trunk_id=None))
-    if isinstance(error, VoiceError):
-        return Outcome(found, (problem_of(error, "Failed to delete assistant."),))
-    await Assistant.filter(id=assistant_id).delete()
-    return Outcome(found, ())
+    failure = await replace_assistant(services, found, None)
+    return Outcome(found, (_problem(failure, "Failed to delete assistant."),) if failure else ())
 
 
-async def _changed(services: Services, assistant_id: str, before: _Row, after: _Row) -> Problem | VoiceError | None:
-    """Write the row, make the trunks true that it left and that it came to; put it back when that fails."""
-    concerned = [each for each in (before.answers_trunk_id, after.answers_trunk_id) if each]
-    trunk_ids = list(dict.fromkeys(concerned))
-    if not await _written(assistant_id, after, trunk_ids):
-        return TRUNK_IN_USE
-    for trunk_id in trunk_ids:
-        if error := await _made_true(services, trunk_id):
-            await _written(assistant_id, before, trunk_ids)
-            services.work.set()
-            return error
-    return None
+def _decide(assistant: Assistant, columns: Mapping[str, Any]) -> None:
+    """Write what a client decides, texts trimmed, and what follows from it."""
+    assistant.name, assistant.agent_name = columns["name"].strip(), columns["agent_name"].strip()
+    assistant.type, assistant.trunk_id = columns["type"], columns["trunk_id"]
+    assistant.answers_trunk_id = assistant.trunk_id if assistant.type is AssistantType.INBOUND else None
 
 
-async def _written(assistant_id: str, row: _Row, trunk_ids: list[str]) -> bool:
-    at = await database.now()
-    try:
-        async with in_transaction():
-            await Assistant.filter(id=assistant_id).update(**row.columns(), updated_at=at)
-            for trunk_id in trunk_ids:
-                await _make_due(trunk_id)
-    except IntegrityError:
-        return False
-    return True
+def _previous(found: Assistant) -> dict[str, Any]:
+    """What to go back to, as JSON. A change that is still undecided goes back to what was before it."""
+    columns = {name: getattr(found, name) for name in ("name", "agent_name", "trunk_id")}
+    return found.previous or columns | {"updated_at": found.updated_at.isoformat()}
 
 
-async def _make_due(trunk_id: str | None) -> None:
-    """Whatever becomes of this process, somebody makes the trunk true."""
-    if trunk_id:
-        await SipTrunk.filter(id=trunk_id).update(next_attempt_at=await database.now())
-
-
-async def _made_true(services: Services, trunk_id: str | None) -> VoiceError | None:
-    if trunk_id is None:
-        return None
-    deadline = asyncio.get_running_loop().time() + services.settings.provision_timeout
-    return await converged_by(services, trunk_id, deadline)
+def _problem(failure: Failure, failed_to: str) -> Problem:
+    if isinstance(failure, Problem):
+        return failure
+    if failure.cause is VoiceCause.CONFLICT:  # somebody else's rule at the voice backend
+        return Problem(Code.IN_USE, f"{failed_to} {failure.detail}", TRUNK_FIELD)
+    return problem_of(failure, failed_to)
 
 
 async def _standing(caller: Caller, assistant_id: str) -> Outcome:
     return Outcome(await visible_assistants(caller.workspace_id).get_or_none(id=assistant_id), ())
 
 
-async def _problems(caller: Caller, row: _Row) -> tuple[Problem, ...]:
+async def _problems(caller: Caller, assistant: Assistant) -> tuple[Problem, ...]:
     """All problems at once, in the order of the input."""
     found = [
-        *_text_problems(row.name, "name", NAME_MAX),
-        *_text_problems(row.agent_name, "agentName", AGENT_NAME_MAX),
+        *_text_problems(assistant.name, "name", NAME_MAX),
+        *_text_problems(assistant.agent_name, "agentName", AGENT_NAME_MAX),
     ]
-    if row.trunk_id is not None and not await find_living(caller.workspace_id, row.trunk_id):
+    if assistant.trunk_id is not None and not await find_living(caller.workspace_id, assistant.trunk_id):
         found.append(TRUNK_NOT_FOUND)
     return tuple(found)
+
+
+def _any_rule(problems: tuple[Problem, ...]) -> bool:
+    return any(problem is not TRUNK_NOT_FOUND for problem in problems)
 
 
 def _text_problems(text: str, field: str, longest: int) -> list[Problem]:
     path = ("input", field)
     if not text:
         return [Problem(Code.REQUIRED, f"{field} is required.", path)]
-    if not text.isprintable():
+    if CONTROL.search(text):
         return [Problem(Code.INVALID_FORMAT, f"{field} may not contain control characters.", path)]
     return [Problem(Code.TOO_LONG, f"{field} has at most {longest} characters.", path)] if len(text) > longest else []

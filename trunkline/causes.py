@@ -13,6 +13,7 @@ CODES = {
     VoiceCause.OUTCOME_UNKNOWN: Code.OUTCOME_UNKNOWN,
 }
 DEFINITE = frozenset({VoiceCause.CONFLICT, VoiceCause.REFUSED})  # refused for good: asking again changes nothing
+CERTAIN = frozenset(VoiceCause) - {VoiceCause.OUTCOME_UNKNOWN, VoiceCause.MISSING}  # nothing was done
 WIDE = frozenset({VoiceCause.MISCONFIGURED, VoiceCause.UNAVAILABLE, VoiceCause.RATE_LIMITED})  # concern all trunks
 RETRYABLE = frozenset({Code.VOICE_UNAVAILABLE, Code.RATE_LIMITED, Code.OUTCOME_UNKNOWN})
 NUMBER_IN_USE = Problem(

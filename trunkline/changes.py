@@ -9,18 +9,19 @@ from tortoise.exceptions import IntegrityError
 from tortoise.transactions import in_transaction
 
 from models.assistant import Assistant
-from models.secret import Secret
-from models.sip_trunk import CalledText, InboundAuthorizationType, SipTrunk, TrunkStatus
+from models.secret import KeyringError, Secret
+from models.sip_trunk import CalledText, InboundAuthorizationType, SipTrunk, SipTrunkType, TrunkStatus
 from models.trunk_leg import LegKind
 from trunkline import claims, database, leases
-from trunkline.causes import problem_of
-from trunkline.converge import converge
+from trunkline.causes import CERTAIN, problem_of
+from trunkline.converge import UNREADABLE, converge
 from trunkline.keys import Caller
 from trunkline.legs import content, password_place, text_keys, wanted_legs
+from trunkline.phone import without_separators
 from trunkline.problems import Code, Notice, Problem
 from trunkline.services import Services
 from trunkline.snapshots import CHANGEABLE, snapshot
-from trunkline.trunks import NOT_FOUND, UNDECIDED, examined, find_living, visible_trunks
+from trunkline.trunks import NOT_FOUND, UNDECIDED, examined, find_living
 from trunkline.validation import NormalizedTrunk, TrunkDraft
 
 FAILED = "Failed to update SIP trunk."
@@ -29,12 +30,11 @@ STALE = Problem(
     "The SIP trunk was changed meanwhile; read it again and repeat the change.",
     ("input", "expectedRevision"),
 )
-LIST_NEEDED = Problem(
-    Code.IP_REQUIRED,
-    "At least one allowed IP address is required when authorization type is IP.",
-    ("input", "allowedInboundIps"),
-)
+PASSWORD_NEEDED = Problem(Code.REQUIRED, UNREADABLE.detail, ("input", "sipPassword"))
 UNSEEN = frozenset({"sip_password", "sip_password_key"})  # compared as the secret it is
+TEXTS = frozenset({"phone_number", "sip_username", "sip_address"})  # null is told like blank, by the rule of each
+CHOICES = frozenset({"sip_calling_format", "inbound_authorization_type", "outbound_proxy"})  # have no blank
+UNMADE = (TrunkStatus.PROVISIONING, TrunkStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What a client wants changed, by column name; what is left out stays."""
+    """What a client wants changed, by column name; what is left out stays, None clears what may be cleared."""
 
     trunk_id: str
     columns: Mapping[str, Any]
@@ -75,6 +75,26 @@ class _Planned:
     plan: Plan
     notices: tuple[Notice, ...]
 
+    @property
+    def is_done(self) -> bool:
+        """Nothing differs, and no change waits for its end."""
+        return not self.plan.changed and self.before.previous is None
+
+    def ended(self, trunk: SipTrunk | None, problem: Problem | None = None) -> Change:
+        return Change(trunk, self.plan, (problem,) if problem else (), self.notices)
+
+
+GONE = Change(None, None, (NOT_FOUND,))
+
+
+def input_name(column: str) -> str:
+    """How a column is called in the API."""
+    first, *rest = column.split("_")
+    return first + "".join(word.capitalize() for word in rest)
+
+
+INPUT_ORDER = [input_name(each.name) for each in fields(TrunkDraft)]
+
 
 async def update_trunk(services: Services, caller: Caller, wish: Wish) -> Change:
     """Change a trunk in place; a refused change leaves it as it was. A client that goes away does not stop it."""
@@ -86,109 +106,144 @@ async def _update(services: Services, caller: Caller, wish: Wish) -> Change:
     planned = await _planned(services, caller, wish)
     if isinstance(planned, Change):
         return planned
-    if wish.dry_run or not planned.plan.changed:
-        return Change(planned.before, planned.plan, (), planned.notices)
-    problem = await _apply(services, caller, planned, wish, deadline)
-    trunk = await visible_trunks(caller.workspace_id).get_or_none(id=wish.trunk_id)
-    return Change(trunk, planned.plan, (problem,) if problem else (), planned.notices)
+    if wish.dry_run or planned.is_done:
+        return planned.ended(planned.before)
+    try:
+        ended = await services.tasks.within(deadline, _apply(services, caller, planned, wish, deadline))
+    except (TimeoutError, leases.LeaseLostError):
+        ended = planned.ended(None, problem_of(UNDECIDED, FAILED))
+    services.work.set()  # what is left to do is the reconciler's
+    return await _with_trunk(caller, wish, ended)
+
+
+async def _with_trunk(caller: Caller, wish: Wish, ended: Change) -> Change:
+    trunk = await find_living(caller.workspace_id, wish.trunk_id)
+    if trunk is None:  # it was deleted meanwhile
+        return GONE
+    return Change(trunk, ended.plan, ended.problems, ended.notices, ended.broke_rules)
 
 
 async def _planned(services: Services, caller: Caller, wish: Wish) -> Change | _Planned:
     """Check the wish against the trunk as it stands, by the rules of create."""
     trunk = await find_living(caller.workspace_id, wish.trunk_id)
     if trunk is None:
-        return Change(None, None, (NOT_FOUND,))
+        return GONE
     if wish.expected_revision not in (None, trunk.revision):
         return Change(trunk, None, (STALE,))
-    password = services.keyring.open(bytes(trunk.sip_password), password_place(trunk))
-    examination = await examined(services, caller, _merged(trunk, password, wish.columns))
-    problems = examination.problems or _list_problem(trunk, wish.columns)
+    password = _password(services, trunk)
+    if password is None and "sip_password" not in wish.columns:
+        return Change(trunk, None, (PASSWORD_NEEDED,))
+    examination = await examined(services, caller, _merged(trunk, password or Secret(""), wish.columns))
+    problems = _in_order((*examination.problems, *_null_problems(wish.columns)))
     if examination.normalized is None or problems:
         return Change(trunk, None, problems, examination.notices, broke_rules=True)
     found = await claims.obstacle(caller.workspace_id, examination.normalized, trunk.id)
-    if isinstance(found, Problem | SipTrunk):
-        return Change(
-            trunk, None, (found if isinstance(found, Problem) else claims.BEING_CREATED,), examination.notices
-        )
+    if found:
+        return Change(trunk, None, (claims.told(found),), examination.notices)
     columns = claims.wanted_columns(services, trunk, examination.normalized)
-    plan = await _plan(services, trunk, columns, same_password=password == examination.normalized.sip_password)
+    plan = await _plan(services, trunk, columns, password, examination.normalized.sip_password)
     return _Planned(trunk, examination.normalized, columns, plan, examination.notices)
+
+
+def _password(services: Services, trunk: SipTrunk) -> Secret | None:
+    """The stored password; None when it cannot be decrypted, which a new one mends."""
+    try:
+        return services.keyring.open(bytes(trunk.sip_password), password_place(trunk))
+    except KeyringError:
+        return None
 
 
 def _merged(trunk: SipTrunk, password: Secret, columns: Mapping[str, Any]) -> TrunkDraft:
     kept = {each.name: getattr(trunk, each.name) for each in fields(TrunkDraft)} | {"sip_password": password}
-    if "phone_number" in columns:
-        kept["country_code"] = kept["country_code"] if trunk.sip_trunk_type == "EXTENSION" else None  # detected anew
+    if _is_new_number(trunk, columns):
+        kept["country_code"] = None  # detected anew
     if columns.get("inbound_authorization_type") is InboundAuthorizationType.AUTH:
         kept["allowed_inbound_ips"] = None
-    return TrunkDraft(**(kept | dict(columns)))
+    return TrunkDraft(**(kept | {name: _given(kept, name, value) for name, value in columns.items()}))
 
 
-def _list_problem(trunk: SipTrunk, columns: Mapping[str, Any]) -> tuple[Problem, ...]:
-    to_ip = columns.get("inbound_authorization_type") is InboundAuthorizationType.IP
-    was_ip = trunk.inbound_authorization_type is InboundAuthorizationType.IP
-    return (LIST_NEEDED,) if to_ip and not was_ip and not columns.get("allowed_inbound_ips") else ()
+def _is_new_number(trunk: SipTrunk, columns: Mapping[str, Any]) -> bool:
+    """An extension tells no country, so that a new one keeps the old one's."""
+    given = without_separators((columns.get("phone_number") or trunk.phone_number).strip())
+    return trunk.sip_trunk_type is SipTrunkType.NUMBER and given != trunk.phone_number
 
 
-async def _plan(services: Services, trunk: SipTrunk, columns: dict[str, Any], *, same_password: bool) -> Plan:
+def _given(kept: Mapping[str, Any], name: str, value: Any) -> Any:  # noqa: ANN401  # columns of any type
+    if value is not None:
+        return value
+    if name == "sip_password":
+        return Secret("")
+    return "" if name in TEXTS else kept[name] if name in CHOICES else None
+
+
+def _null_problems(columns: Mapping[str, Any]) -> list[Problem]:
+    names = [input_name(name) for name, value in columns.items() if value is None and name in CHOICES]
+    return [Problem(Code.REQUIRED, f"{name} cannot be null.", ("input", name)) for name in names]
+
+
+def _in_order(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    return tuple(sorted(problems, key=lambda each: INPUT_ORDER.index(each.field[1]) if each.field else 0))
+
+
+async def _plan(
+    services: Services, trunk: SipTrunk, columns: dict[str, Any], before: Secret | None, wanted: Secret
+) -> Plan:
     changed = [name for name in CHANGEABLE if name not in UNSEEN and getattr(trunk, name) != columns[name]]
-    if not same_password:
+    if before != wanted:
         changed.append("sip_password")
     after = SipTrunk(id=trunk.id, workspace_id=trunk.workspace_id, revision=trunk.revision + 1)
     after.update_from_dict({"sip_trunk_type": trunk.sip_trunk_type, **columns})
-    legs = {
-        new.kind
-        for old, new in zip(_legs(services, trunk), _legs(services, after), strict=True)
-        if content(old) != content(new)
-    }
+    old = {} if before is None else _contents(services, trunk)
+    legs = {kind for kind, told in _contents(services, after).items() if told != old.get(kind)}
     assistants = await Assistant.filter(trunk_id=trunk.id).order_by("id") if legs else []
-    return Plan(tuple(changed), frozenset(legs), tuple(assistants))
+    return Plan(tuple(sorted(changed, key=_position)), frozenset(legs), tuple(assistants))
 
 
-def _legs(services: Services, trunk: SipTrunk) -> tuple[Any, ...]:
-    return wanted_legs(trunk, services.keyring, services.installation_id)
+def _position(column: str) -> int:
+    return INPUT_ORDER.index(input_name(column))
 
 
-async def _apply(services: Services, caller: Caller, planned: _Planned, wish: Wish, deadline: float) -> Problem | None:
-    """Write what is wanted, then make it true; what happens in between is finished by the reconciler."""
-    try:
-        return await services.tasks.within(deadline, _apply_leased(services, caller, planned, wish, deadline))
-    except (TimeoutError, leases.LeaseLostError):
-        return problem_of(UNDECIDED, FAILED)
+def _contents(services: Services, trunk: SipTrunk) -> dict[LegKind, list[str | Secret]]:
+    return {leg.kind: content(leg) for leg in wanted_legs(trunk, services.keyring, services.installation_id)}
 
 
-async def _apply_leased(
-    services: Services, caller: Caller, planned: _Planned, wish: Wish, deadline: float
-) -> Problem | None:
+async def _apply(services: Services, caller: Caller, planned: _Planned, wish: Wish, deadline: float) -> Change:
+    """Store what is wanted, then make it true; what a crash or a doubt leaves open is the reconciler's to end."""
     async with leases.held(services, wish.trunk_id, deadline) as trunk:
-        if trunk is None or trunk.status is TrunkStatus.DELETING:
-            return NOT_FOUND
-        if trunk.revision != planned.before.revision:
-            return STALE
-        if problem := await _persist(caller, trunk, planned):
-            return problem
-        error = await converge(services, trunk)
-        return problem_of(error, FAILED) if error else None
+        if trunk is None:
+            return GONE
+        if _version(trunk) != _version(planned.before):  # another change came first
+            again = await _planned(services, caller, wish)
+            if isinstance(again, Change) or again.is_done:
+                return again if isinstance(again, Change) else again.ended(trunk)
+            planned = again
+        if planned.plan.changed and (problem := await _persist(caller, trunk, planned)):
+            return planned.ended(trunk, problem)
+        error = await converge(services, trunk, back_on=CERTAIN)
+        return planned.ended(trunk, problem_of(error, FAILED) if error else None)
+
+
+def _version(trunk: SipTrunk) -> tuple[Any, ...]:
+    return trunk.revision, trunk.updated_at, trunk.status is TrunkStatus.DELETING
 
 
 async def _persist(caller: Caller, trunk: SipTrunk, planned: _Planned) -> Problem | None:
     """Store the change beside what it replaces, its called texts claimed; both texts stay ours until it is decided."""
     at = await database.now()
-    standing = TrunkStatus.PROVISIONING if trunk.status in _UNMADE else TrunkStatus.DEGRADED
+    standing = TrunkStatus.PROVISIONING if trunk.status in UNMADE else TrunkStatus.DEGRADED
     kept = {"previous": trunk.previous or snapshot(trunk), "next_attempt_at": at, "updated_at": at}
     columns = planned.columns | kept | {"status": standing, "revision": trunk.revision + 1}
+    living = SipTrunk.filter(id=trunk.id, lease_owner=trunk.lease_owner).exclude(status=TrunkStatus.DELETING)
     try:
         async with in_transaction():
-            await SipTrunk.filter(id=trunk.id, lease_owner=trunk.lease_owner).update(**columns)
+            if not await living.update(**columns):
+                raise leases.LeaseLostError
             await _claim_texts(trunk, planned.wanted)
     except IntegrityError:
         found = await claims.obstacle(caller.workspace_id, planned.wanted, trunk.id)
-        return found if isinstance(found, Problem) else claims.BEING_CREATED
+        return claims.told(found)
     trunk.update_from_dict(columns)
     return None
-
-
-_UNMADE = (TrunkStatus.PROVISIONING, TrunkStatus.FAILED)
 
 
 async def _claim_texts(trunk: SipTrunk, wanted: NormalizedTrunk) -> None:

@@ -16,6 +16,7 @@ from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
 
 from models.identifiers import new_id
+from models.secret import key_id_of
 from models.sip_trunk import HIDDEN, CalledText, RetiredTrunk, SipTrunk, TrunkStatus
 from models.trunk_leg import TrunkLeg
 from trunkline import database
@@ -82,6 +83,11 @@ async def obstacle(workspace_id: str, wanted: NormalizedTrunk, itself: str | Non
     remains = rivals[0]
     ours = len(rivals) == 1 and remains.workspace_id == workspace_id and remains.phone_number == wanted.phone_number
     return remains if ours and _is_abandoned(remains, at) else BEING_CREATED
+
+
+def told(found: Problem | SipTrunk | None) -> Problem:
+    """What `obstacle` found, for those who cannot take remains over."""
+    return found if isinstance(found, Problem) else BEING_CREATED
 
 
 async def take(services: Services, order: Order) -> Claim | Busy | Problem:
@@ -174,13 +180,14 @@ def _standing(services: Services, order: Order, at: datetime) -> dict[str, Any]:
 
 def wanted_columns(services: Services, trunk: SipTrunk, wanted: NormalizedTrunk) -> dict[str, Any]:
     """The columns that a client decides, with the password sealed for this row."""
+    sealed = services.keyring.seal(wanted.sip_password, password_place(trunk))
     return {
         "sip_trunk_type": wanted.sip_trunk_type,
         "phone_number": wanted.phone_number,
         "nickname": wanted.nickname,
         "sip_username": wanted.sip_username,
-        "sip_password": services.keyring.seal(wanted.sip_password, password_place(trunk)),
-        "sip_password_key": services.keyring.writing,
+        "sip_password": sealed,
+        "sip_password_key": key_id_of(sealed),
         "sip_address": wanted.sip_address,
         "sip_port": wanted.sip_port,
         "sip_transport": wanted.sip_transport,

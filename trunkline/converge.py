@@ -7,6 +7,7 @@ import random
 from datetime import datetime, timedelta
 from typing import Any
 
+from tortoise.exceptions import IntegrityError
 from tortoise.transactions import in_transaction
 
 from models.assistant import Assistant
@@ -16,10 +17,10 @@ from models.trunk_leg import LegKind, LegState, TrunkLeg
 from trunkline import database, leases
 from trunkline.causes import CODES, DEFINITE, WIDE, is_retryable
 from trunkline.legs import content, dispatch_rule, own_text_keys, wanted_legs
-from trunkline.provisioning import make_leg, own_objects, remove
+from trunkline.provisioning import make_leg, own_objects, refuse_rivals, remove
 from trunkline.services import Services
 from trunkline.snapshots import columns_of
-from trunkline.voice import Leg, Marker, VoiceCause, VoiceError
+from trunkline.voice import DispatchRule, Leg, Marker, VoiceCause, VoiceError
 
 REMOVAL_ORDER = (LegKind.DISPATCH, LegKind.INBOUND, LegKind.OUTBOUND)  # a rule must not outlive its trunk
 UNREADABLE = VoiceError(VoiceCause.REFUSED, "The stored password cannot be decrypted; set it again.")
@@ -35,14 +36,14 @@ CLEAN: dict[str, Any] = {
 }
 
 
-async def converge(services: Services, trunk: SipTrunk) -> VoiceError | None:
+async def converge(services: Services, trunk: SipTrunk, back_on: frozenset[VoiceCause] = DEFINITE) -> VoiceError | None:
     """Make the trunk true and write down how far it came; the first failure, if there was one.
 
-    A change that is refused for good is taken back, and the trunk made true to what it was.
+    A change that is refused for good is taken back, and the trunk made true to what it was; a request that waits for
+    its change takes it back on every failure but an unknown outcome.
     """
     error = await _attempt(services, trunk)
-    if error and error.cause in DEFINITE and trunk.previous is not None:
-        await _take_back(trunk)
+    if error and error.cause in back_on and await _took_back(trunk):
         await _settle(services, trunk, await _attempt(services, trunk))
         return error
     await _settle(services, trunk, error)
@@ -67,16 +68,19 @@ async def _attempt(services: Services, trunk: SipTrunk) -> VoiceError | None:
 
 
 async def _make_all(services: Services, trunk: SipTrunk, legs: dict[LegKind, TrunkLeg]) -> None:
-    for wanted in wanted_legs(trunk, services.keyring, services.installation_id):
-        legs[wanted.kind] = await _make(services, trunk, legs.get(wanted.kind), wanted)
+    """The rule needs the inbound trunk alone: no trouble of the outbound one keeps it from being made or removed."""
+    inbound, outbound = wanted_legs(trunk, services.keyring, services.installation_id)
     assistant = await Assistant.get_or_none(answers_trunk_id=trunk.id)
     rule = legs.get(LegKind.DISPATCH)
     if assistant is None:
         await _unmake(services, trunk, LegKind.DISPATCH, rule)
-        return
-    inbound_id = legs[LegKind.INBOUND].voice_id or ""
-    wanted_rule = dispatch_rule(trunk, assistant, inbound_id, services.installation_id)
-    await _make(services, trunk, rule, wanted_rule)
+    made = await _make(services, trunk, legs.get(LegKind.INBOUND), inbound)
+    if assistant:
+        wanted_rule = dispatch_rule(trunk, assistant, made.voice_id or "", services.installation_id)
+        await _make(services, trunk, rule, wanted_rule)
+        if assistant.previous is not None:  # decided: from here on there is no way back
+            await Assistant.filter(id=assistant.id, updated_at=assistant.updated_at).update(previous=None)
+    await _make(services, trunk, legs.get(LegKind.OUTBOUND), outbound)
 
 
 async def _make(services: Services, trunk: SipTrunk, leg: TrunkLeg | None, wanted: Leg) -> TrunkLeg:
@@ -98,6 +102,8 @@ async def _make(services: Services, trunk: SipTrunk, leg: TrunkLeg | None, wante
 
 
 async def _written(services: Services, leg: TrunkLeg, wanted: Leg) -> str:
+    if isinstance(wanted, DispatchRule):
+        await refuse_rivals(services.voice, wanted, leg.voice_id)
     if leg.voice_id and leg.state is not LegState.MISSING:
         try:
             await services.voice.replace(leg.voice_id, wanted)
@@ -136,6 +142,10 @@ async def _note_failure(services: Services, leg: TrunkLeg, error: VoiceError) ->
     """Write the failure down. What concerns the whole backend is not counted against the trunk."""
     at = await database.now()
     leg.attempts += error.cause not in WIDE
+    if leg.state is not LegState.READY or error.cause is VoiceCause.OUTCOME_UNKNOWN:
+        leg.applied_fingerprint = None  # what is in place is not known any more
+    if leg.state is LegState.READY and error.cause is VoiceCause.OUTCOME_UNKNOWN:
+        leg.state = LegState.PENDING
     if error.cause in DEFINITE and leg.state is not LegState.REMOVING:
         leg.state = LegState.REFUSED
     leg.error_code, leg.error_message = CODES[error.cause], error.detail
@@ -156,14 +166,25 @@ async def _settle(services: Services, trunk: SipTrunk, error: VoiceError | None)
     if error is None and trunk.status is TrunkStatus.DELETING:
         await _forget(trunk)
     elif error is None:
-        await _write(trunk, status=TrunkStatus.ACTIVE, previous=None, next_attempt_at=None)
-        await CalledText.filter(trunk_id=trunk.id).exclude(text__in=own_text_keys(trunk)).delete()
+        await _decide(trunk, TrunkStatus.ACTIVE)
     elif error.cause in DEFINITE and trunk.status is not TrunkStatus.DELETING:
         failed = trunk.status in (TrunkStatus.PROVISIONING, TrunkStatus.FAILED)
-        await _write(trunk, status=TrunkStatus.FAILED if failed else TrunkStatus.DEGRADED, next_attempt_at=None)
+        await _decide(trunk, TrunkStatus.FAILED if failed else TrunkStatus.DEGRADED)
     else:
         status = TrunkStatus.DEGRADED if trunk.status is TrunkStatus.ACTIVE else trunk.status
         await _write(trunk, status=status, next_attempt_at=await _next_attempt(services, trunk))
+
+
+async def _decide(trunk: SipTrunk, status: TrunkStatus) -> None:
+    """Nothing is open any more: texts that the inbound leg does not answer to are free again."""
+    inbound = await TrunkLeg.get_or_none(trunk_id=trunk.id, kind=LegKind.INBOUND)
+    async with in_transaction():
+        await _write(trunk, status=status, previous=None)
+        # Whoever made it due again meanwhile has seen something that this attempt has not.
+        unmoved = SipTrunk.filter(id=trunk.id, next_attempt_at=trunk.next_attempt_at)
+        await unmoved.update(next_attempt_at=None)
+        if inbound is None or inbound.voice_id is None or inbound.state is LegState.READY:
+            await CalledText.filter(trunk_id=trunk.id).exclude(text__in=own_text_keys(trunk)).delete()
 
 
 async def _next_attempt(services: Services, trunk: SipTrunk) -> datetime:
@@ -173,20 +194,53 @@ async def _next_attempt(services: Services, trunk: SipTrunk) -> datetime:
 
 
 async def _write(trunk: SipTrunk, **columns: Any) -> None:  # noqa: ANN401  # columns of any type
-    """Change the row as long as the lease is ours."""
-    if not await SipTrunk.filter(id=trunk.id, lease_owner=trunk.lease_owner).update(**columns):
+    """Change the row as long as the lease is ours, and nobody wants the trunk gone meanwhile."""
+    row = SipTrunk.filter(id=trunk.id, lease_owner=trunk.lease_owner)
+    if trunk.status is not TrunkStatus.DELETING:
+        row = row.exclude(status=TrunkStatus.DELETING)
+    if not await row.update(**columns):
         raise leases.LeaseLostError
     trunk.update_from_dict(columns)
 
 
-async def _take_back(trunk: SipTrunk) -> None:
-    """Return to the columns before the change that was refused."""
-    await _write(trunk, **columns_of(trunk.previous or {}), previous=None)
-    await CalledText.filter(trunk_id=trunk.id).exclude(text__in=own_text_keys(trunk)).delete()
+async def _took_back(trunk: SipTrunk) -> bool:
+    """Return to what was before the changes that are not decided yet; False when there are none.
+
+    The legs that they did not reach are as they were.
+    """
+    assistant = await Assistant.filter(answers_trunk_id=trunk.id).exclude(previous=None).first()
+    if trunk.previous is None and assistant is None:
+        return False
+    if trunk.previous is not None:
+        await _write(trunk, **columns_of(trunk.previous), previous=None)
+    if assistant:
+        await _take_assistant_back(assistant)
+    untouched = TrunkLeg.filter(trunk_id=trunk.id, state__in=(LegState.READY, LegState.REFUSED))
+    await untouched.exclude(applied_fingerprint=None).update(state=LegState.READY, **CLEAN)
+    return True
+
+
+async def _take_assistant_back(assistant: Assistant) -> None:
+    """To the agent and the trunk that it had, unless that number is answered by another one now; or to none at all."""
+    if not assistant.previous:
+        await assistant.delete()
+        return
+    trunk_id = assistant.previous["trunk_id"]
+    updated_at = datetime.fromisoformat(assistant.previous["updated_at"])
+    assistant.update_from_dict(assistant.previous | {"updated_at": updated_at, "previous": None})
+    try:
+        async with in_transaction():
+            assistant.answers_trunk_id = trunk_id
+            await assistant.save()
+            await SipTrunk.filter(id=trunk_id).update(next_attempt_at=await database.now())
+    except IntegrityError:
+        assistant.update_from_dict({"trunk_id": None, "answers_trunk_id": None})
+        await assistant.save()
 
 
 async def _forget(trunk: SipTrunk) -> None:
     at = await database.now()
     async with in_transaction():
-        if await SipTrunk.filter(id=trunk.id, lease_owner=trunk.lease_owner).delete():
-            await RetiredTrunk.create(id=trunk.id, retired_at=at)
+        if not await SipTrunk.filter(id=trunk.id, lease_owner=trunk.lease_owner).delete():
+            raise leases.LeaseLostError
+        await RetiredTrunk.create(id=trunk.id, retired_at=at)

@@ -21,8 +21,8 @@ from trunkline.voice import VoiceCause, VoiceError
 
 BUSY_WAIT_SECONDS = 0.05
 FAILED = "Failed to create SIP trunk."
-UNDECIDED = "The voice backend did not answer in time."
-TAKEN_OVER = "Another process took this creation over."
+UNDECIDED = "The voice backend did not answer in time; the same request may be sent again at once."
+TAKEN_OVER = "Another process took this creation over; the same request may be sent again."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,20 +50,14 @@ async def create_trunk(services: Services, caller: Caller, draft: TrunkDraft, ma
 
 async def _create(services: Services, caller: Caller, draft: TrunkDraft, manner: Manner) -> Creation:
     deadline = asyncio.get_running_loop().time() + services.settings.provision_timeout
-    examination = await examined(services, caller, draft)
-    problems = (*examination.problems, *_key_problems(manner))
-    if examination.normalized is None or problems:
-        return Creation(None, problems, examination.notices, broke_rules=True)
+    examination = await examined(services, caller, draft, manner.idempotency_key)
+    if examination.normalized is None:
+        return Creation(None, examination.problems, examination.notices, broke_rules=True)
     ended = await _with_key(services, caller, examination.normalized, manner, deadline)
     if isinstance(ended, Problem):
         return Creation(None, (ended,), examination.notices)
     trunk = await visible_trunks(caller.workspace_id).get_or_none(id=ended)
-    return Creation(trunk, (), examination.notices)
-
-
-def _key_problems(manner: Manner) -> tuple[Problem, ...]:
-    problem = None if manner.idempotency_key is None else idempotency.key_problem(manner.idempotency_key)
-    return (problem,) if problem else ()
+    return Creation(trunk, () if trunk else (idempotency.DELETED,), examination.notices)
 
 
 async def _with_key(
@@ -72,20 +66,24 @@ async def _with_key(
     """Run the creation once for its key; the trunk's id, or the problem, which binds nothing."""
     if manner.idempotency_key is None:
         return await _run(services, Order(caller.workspace_id, wanted, manner.background), deadline)
-    parts = canonical(wanted)
-    key = await idempotency.obtain(services, caller.workspace_id, manner.idempotency_key, parts, deadline)
+    parts = canonical(wanted, manner)
+    name = manner.idempotency_key.strip()
+    key = await idempotency.obtain(services, caller.workspace_id, name, parts, deadline)
     if not isinstance(key, BoundKey):
         return key
+    ended: str | Problem | None = None
     try:
-        return await _run(services, Order(caller.workspace_id, wanted, manner.background, key), deadline)
+        ended = await _run(services, Order(caller.workspace_id, wanted, manner.background, key), deadline)
     finally:
-        await key.release()
+        await key.end(ended if isinstance(ended, Problem) else None)
+    return ended
 
 
-def canonical(wanted: NormalizedTrunk) -> list[str | Secret]:
+def canonical(wanted: NormalizedTrunk, manner: Manner) -> list[str | Secret]:
     """The input as it counts for idempotency: after normalisation, the password included."""
     return [
         wanted.sip_password,
+        repr(manner.background),
         *(repr(getattr(wanted, each.name)) for each in fields(wanted) if each.name != "sip_password"),
     ]
 

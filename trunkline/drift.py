@@ -1,46 +1,136 @@
-"""Comparing what was applied with what the voice backend holds. Marks what is lost or differs; mends nothing itself."""
+"""Comparing what was applied with what the voice backend holds. Marks what is lost or differs; mends nothing itself.
 
-from collections.abc import Iterable, Sequence
+A leg is known by its id, whatever became of its marker: one that lost the marker is ours and is mended in place, one
+that bears another installation's marker is theirs now and is not touched again until somebody asks for it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
 
 import structlog
 
 from models.sip_trunk import SipTrunk, TrunkStatus
 from models.trunk_leg import LegKind, LegState, TrunkLeg
 from trunkline import database
+from trunkline.causes import CODES
 from trunkline.legs import content
 from trunkline.services import Services
-from trunkline.voice import Held
+from trunkline.voice import Held, Marker, VoiceCause
 
-AT_ONCE = 200  # legs marked per pass, so that a backend which lost everything is refilled at a bounded rate
+AT_ONCE = 100  # legs confirmed per turn, so that a backend which lost everything is refilled at a bounded rate
+BETWEEN_BREATHS = 500  # objects compared before the requests of this process have their turn
+COLUMNS = ("id", "trunk_id", "trunk__workspace_id", "kind", "voice_id", "applied_fingerprint")
+UNSETTLED = (LegState.PENDING, LegState.MISSING, LegState.DRIFTED, LegState.REMOVING)
+LIVING = (TrunkStatus.ACTIVE, TrunkStatus.DEGRADED)
+TAKEN = "Another installation has put its marker on this object, so it is left alone; reprovisioning takes it back."
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 
-async def mark(services: Services, held: Sequence[Held]) -> None:
-    """Mark the legs that are not as they were written; their trunks are DEGRADED and due at once."""
-    objects = {each.voice_id: each for each in held}
-    columns = ("id", "trunk_id", "kind", "voice_id", "applied_fingerprint")
-    # Read after the list, so that the database is the newer of the two.
-    rows = await TrunkLeg.filter(state=LegState.READY).values_list(*columns)
-    suspects = [row for row in rows if not _is_as_written(services, objects.get(row[3]), row[4])]
-    for leg_id, trunk_id, kind, voice_id, fingerprint in suspects[:AT_ONCE]:
-        # The list may be older than a write of this instant: what is asked by its id is not.
-        now_held = await services.voice.find(LegKind(kind), voice_id)
-        if _is_as_written(services, now_held, fingerprint):
-            continue
-        state = LegState.DRIFTED if now_held else LegState.MISSING
-        leg = TrunkLeg.filter(id=leg_id, state=LegState.READY, voice_id=voice_id, applied_fingerprint=fingerprint)
-        if await leg.update(state=state, checked_at=await database.now()):
-            log.warning("leg_not_as_written", trunk=trunk_id, leg=kind, state=state)
-            await _due([trunk_id])
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """An object of the voice backend with its marker, read once."""
+
+    held: Held
+    marker: Marker | None
+
+    @property
+    def trunk_id(self) -> str:
+        """The trunk it says it belongs to; empty for foreign ones."""
+        return self.marker.trunk if self.marker else ""
+
+    def is_of(self, installation_id: str) -> bool:
+        """Whether it carries the marker of this very installation."""
+        return self.marker is not None and self.marker.installation == installation_id
 
 
-def _is_as_written(services: Services, held: Held | None, fingerprint: str | None) -> bool:
-    return held is not None and held.exact and services.keyring.agrees(fingerprint, content(held.leg))
+@dataclass(frozen=True, slots=True)
+class Suspect:
+    """A leg that is not in place as it was written, or that the list did not show."""
+
+    leg_id: int
+    trunk_id: str
+    workspace_id: str
+    kind: LegKind
+    voice_id: str
+    fingerprint: str | None
 
 
-async def _due(trunk_ids: Iterable[str]) -> None:
+async def look(services: Services) -> dict[str, Sighting]:
+    """Everything that the voice backend holds, by id: one list per kind."""
+    held = [each for kind in LegKind for each in await services.voice.list(kind)]
+    return {each.voice_id: Sighting(each, each.marker) async for each in _with_breaths(held)}
+
+
+async def suspects_among(services: Services, seen: Mapping[str, Sighting]) -> list[Suspect]:
+    """The legs in place that are not as they were written; to be called after the look, so that the rows are newer."""
+    rows = await TrunkLeg.filter(state=LegState.READY).values_list(*COLUMNS)
+    suspects = [Suspect(*row) async for row in _with_breaths(rows)]
+    return [each async for each in _with_breaths(suspects) if _state(services, each, seen.get(each.voice_id))]
+
+
+async def confirm(services: Services, suspects: Iterable[Suspect]) -> None:
+    """Ask for each suspect by its id, for a list may lie or be older than a write; what is confirmed is due at once."""
+    for suspect in suspects:
+        held = await services.voice.find(LegKind(suspect.kind), suspect.voice_id)
+        if state := _state(services, suspect, Sighting(held, held.marker) if held else None):
+            await _mark(suspect, state)
+
+
+async def wake() -> None:
+    """Make due what is marked and waits for nobody: a mark may fall in between a worker's look and its last word."""
+    idle = TrunkLeg.filter(trunk__status__in=LIVING, trunk__next_attempt_at=None, trunk__lease_owner=None)
+    waiting = {str(each) for each in await idle.filter(state__in=UNSETTLED).values_list("trunk_id", flat=True)}
+    refused = TrunkLeg.filter(trunk_id__in=waiting, state=LegState.REFUSED)  # asking again changes nothing
+    waiting -= {str(each) for each in await refused.values_list("trunk_id", flat=True)}
     at = await database.now()
-    rows = SipTrunk.filter(id__in=list(trunk_ids))
-    await rows.filter(status=TrunkStatus.ACTIVE).update(status=TrunkStatus.DEGRADED)
-    await rows.exclude(status__in=(TrunkStatus.FAILED, TrunkStatus.DELETING)).update(next_attempt_at=at)
+    for trunk_id in waiting:
+        await _make_due(trunk_id, at)
+
+
+def _state(services: Services, leg: Suspect, seen: Sighting | None) -> LegState | None:
+    """What is wrong with a leg; None when it is as it was written."""
+    if seen is None:
+        return LegState.MISSING
+    if seen.marker and seen.marker.installation != services.installation_id:
+        return LegState.REFUSED
+    own = (services.installation_id, leg.workspace_id, leg.trunk_id, leg.kind)
+    marked = seen.marker is not None and seen.marker.identity == own
+    if marked and seen.held.exact and services.keyring.agrees(leg.fingerprint, content(seen.held.leg)):
+        return None
+    return LegState.DRIFTED
+
+
+async def _mark(suspect: Suspect, state: LegState) -> None:
+    at = await database.now()
+    same = {"voice_id": suspect.voice_id, "applied_fingerprint": suspect.fingerprint}
+    leg = TrunkLeg.filter(id=suspect.leg_id, state=LegState.READY, **same)
+    if not await leg.update(state=state, checked_at=at, **(_taken(at) if state is LegState.REFUSED else {})):
+        return  # it was written meanwhile
+    log.warning("leg_not_as_written", trunk=suspect.trunk_id, leg=suspect.kind, state=state)
+    if state is LegState.REFUSED:
+        await SipTrunk.filter(id=suspect.trunk_id, status=TrunkStatus.ACTIVE).update(status=TrunkStatus.DEGRADED)
+    else:
+        await _make_due(suspect.trunk_id, at)
+
+
+def _taken(at: datetime) -> dict[str, Any]:
+    code = CODES[VoiceCause.REFUSED]
+    return {"error_code": code, "error_message": TAKEN, "error_retryable": False, "error_at": at}
+
+
+async def _make_due(trunk_id: str, at: datetime) -> None:
+    trunk = SipTrunk.filter(id=trunk_id)
+    await trunk.filter(status=TrunkStatus.ACTIVE).update(status=TrunkStatus.DEGRADED)
+    await trunk.filter(status__in=LIVING, next_attempt_at=None).update(next_attempt_at=at)
+
+
+async def _with_breaths(items: Sequence[T]) -> AsyncIterator[T]:
+    for position, item in enumerate(items):
+        if position % BETWEEN_BREATHS == 0:
+            await asyncio.sleep(0)
+        yield item

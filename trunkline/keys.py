@@ -71,15 +71,15 @@ async def create_key(
 
 
 async def _store(keyring: Keyring, workspace_id: str, name: str, secret: Secret, lookup: str) -> ApiKey:
-    text = secret.reveal()
+    text, pepper_id = secret.reveal(), keyring.writing
     return await ApiKey.create(
         id=new_id("key"),
         workspace_id=workspace_id,
         name=name,
         prefix=text[:SHOWN_CHARACTERS],
         lookup=lookup,
-        digest=keyring.digest(text),
-        pepper_id=keyring.writing,
+        digest=keyring.digest(text, pepper_id),
+        pepper_id=pepper_id,
         created_at=await database.now(),
     )
 
@@ -120,9 +120,22 @@ async def _look_up(keyring: Keyring, text: str) -> ApiKey | None:
     made = MADE.fullmatch(text)
     lookups = [made[1]] if made else [_hmac_lookup(keyring, text, key_id) for key_id in keyring.key_ids]
     key = await ApiKey.get_or_none(lookup__in=lookups)
-    if key is None or key.pepper_id not in keyring.key_ids:
+    if key is None or not keyring.knows(key.pepper_id):
         return None
-    return key if hmac.compare_digest(keyring.digest(text, key.pepper_id), bytes(key.digest)) else None
+    if not hmac.compare_digest(keyring.digest(text, key.pepper_id), bytes(key.digest)):
+        return None
+    if key.pepper_id != keyring.writing:
+        await _renew(keyring, key, text, is_made=made is not None)
+    return key
+
+
+async def _renew(keyring: Keyring, key: ApiKey, text: str, *, is_made: bool) -> None:
+    """Digest a key with the writing pepper at its first use after a rotation: only its owner knows its text."""
+    pepper_id = keyring.writing
+    renewed = {"digest": keyring.digest(text, pepper_id), "pepper_id": pepper_id}
+    if not is_made:
+        renewed["lookup"] = _hmac_lookup(keyring, text, pepper_id)
+    await ApiKey.filter(id=key.id, pepper_id=key.pepper_id).update(**renewed)
 
 
 def _hmac_lookup(keyring: Keyring, text: str, key_id: str | None = None) -> str:

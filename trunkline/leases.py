@@ -42,13 +42,13 @@ async def take(services: Services, trunk_id: str) -> SipTrunk | None:
     return await SipTrunk.get_or_none(id=trunk_id, lease_owner=token)
 
 
-async def take_due(services: Services) -> list[SipTrunk]:
+async def take_due(services: Services, limit: int = BATCH) -> list[SipTrunk]:
     """Lease the trunks whose next attempt is due, the longest waiting first; other replicas skip them."""
     at = await database.now()
     token = new_id("lease")
     async with in_transaction():
         due = SipTrunk.filter(free_at(services, at), next_attempt_at__lte=at).exclude(status__in=HIDDEN)
-        rows = await due.order_by("next_attempt_at").limit(BATCH).select_for_update(skip_locked=True).only("id")
+        rows = await due.order_by("next_attempt_at").limit(limit).select_for_update(skip_locked=True).only("id")
         ids = [row.id for row in rows]
         await SipTrunk.filter(id__in=ids).update(lease_owner=token, lease_until=_end(services, at))
     return await SipTrunk.filter(lease_owner=token)

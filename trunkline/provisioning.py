@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from models.sip_trunk import RetiredTrunk
 from models.trunk_leg import LegKind
 from trunkline.services import Services
-from trunkline.voice import Held, Leg, Marker, VoiceBackend, VoiceCause, VoiceError
+from trunkline.voice import DispatchRule, Held, Leg, Marker, VoiceBackend, VoiceCause, VoiceError
+from trunkline.voice.verdicts import rule_conflict
 
 
 async def make_leg(services: Services, leg: Leg, *, continued: bool) -> str:
@@ -62,6 +63,19 @@ async def own_objects(voice: VoiceBackend, marker: Marker) -> list[Held]:
     """What the voice backend holds of one leg, whatever its revision."""
     everything = await voice.list(marker.leg)
     return [held for held in everything if held.marker and held.marker.identity == marker.identity]
+
+
+async def refuse_rivals(voice: VoiceBackend, rule: DispatchRule, voice_id: str | None) -> None:
+    """Raise CONFLICT when another rule names the trunk: LiveKit lets a rule move there, then answers calls with 503.
+
+    `voice_id`: the rule's own id, which tells it when its marker was overwritten.
+    """
+    marker = Marker.from_metadata(rule.metadata)
+    for held in await voice.list(LegKind.DISPATCH):
+        shares = isinstance(held.leg, DispatchRule) and not set(rule.trunk_ids).isdisjoint(held.leg.trunk_ids)
+        own = held.voice_id == voice_id or (held.marker and marker and held.marker.identity == marker.identity)
+        if shares and not own:
+            raise rule_conflict()
 
 
 async def _retired_remains(services: Services, leg: Leg) -> list[Held]:

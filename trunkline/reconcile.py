@@ -9,7 +9,6 @@ and reported: the database is older than the object.
 import asyncio
 import contextlib
 import random
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,21 +17,31 @@ import structlog
 from tortoise.expressions import Q
 
 from models.sip_trunk import SipTrunk, TrunkStatus
-from models.trunk_leg import LegKind, TrunkLeg
+from models.trunk_leg import TrunkLeg
 from trunkline import claims, database, drift, idempotency, leases
 from trunkline.causes import WIDE
 from trunkline.claims import Claim
 from trunkline.converge import converge
+from trunkline.drift import Sighting, Suspect
 from trunkline.log import log_unexpected
-from trunkline.provisioning import is_of, remove, retired_among, trunk_of
+from trunkline.provisioning import remove, retired_among
 from trunkline.services import Services
-from trunkline.voice import Held, VoiceError
+from trunkline.voice import VoiceError
 
 SETTLED = (TrunkStatus.ACTIVE, TrunkStatus.DEGRADED, TrunkStatus.FAILED)
 LEASE_SECONDS = 30.0
 RETRY_SECONDS = 1.0  # after the voice backend or the database failed; doubled each time up to the interval
+REFILL_SECONDS = 1.0  # between two helpings of legs that are lost or differ
+LOOK_AGAIN_SECONDS = 1.0  # at a trunk that is due while somebody else works on it
+
+UNKNOWN_ADVICE = "they were made with a newer copy of this database; `python -m trunkline adopt` takes them in"
+STOPPED_ADVICE = "nothing was removed; raise TRUNKLINE_MAX_REMOVALS if so many are right, or restore the database"
 
 log = structlog.get_logger(__name__)
+
+
+def _clock() -> float:
+    return asyncio.get_running_loop().time()
 
 
 @dataclass(slots=True)
@@ -41,15 +50,20 @@ class Reconciler:
 
     services: Services
     seen_since: dict[str, float] = field(default_factory=dict)
+    suspects: list[Suspect] = field(default_factory=list)  # legs of the last pass that are still to be confirmed
     failures: int = 0
-    next_pass: float = 0.0
+    next_pass: float = float("-inf")
+    next_helping: float = float("-inf")
+    told: dict[str, int] = field(default_factory=dict)  # what the operator was told last, so that it is told once
 
     async def run(self) -> None:
         """Until cancelled: a pass at every interval, and in between whatever is due."""
         while True:
             pause = await self._turn_or_survive()
+            if self.failures:  # the circuit is open, and nobody's request closes it early
+                await asyncio.sleep(pause)
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
+                async with asyncio.timeout(0 if self.failures else pause):
                     await self.services.work.wait()
             self.services.work.clear()
 
@@ -63,10 +77,13 @@ class Reconciler:
     async def _turn(self) -> float:
         """Do what is to be done now; the seconds until the next turn."""
         interval = self.services.settings.reconcile_interval
+        self.services.keyring.refresh()
         try:
-            if self.failures or time.monotonic() >= self.next_pass or await claims.any_abandoned():
+            if self.failures or _clock() >= self.next_pass or await claims.any_abandoned():
                 again = await self.one_pass()
-                self.next_pass = time.monotonic() + (min(interval, self._settle) if again else interval)
+                self.next_pass = _clock() + (min(interval, self._settle) if again else interval)
+            elif self.suspects and _clock() >= self.next_helping:
+                await self._confirm_some()
             await self.work_due()
         except (VoiceError, *database.UNUSABLE) as error:  # whichever failed, the loop goes on
             return await self._failed(error)
@@ -82,27 +99,38 @@ class Reconciler:
         self.failures += 1
         cause = error.cause if isinstance(error, VoiceError) else type(error).__name__
         log.warning("reconcile_failed", cause=cause, failures=self.failures)
-        if isinstance(error, VoiceError):
-            with contextlib.suppress(*database.UNUSABLE):
-                self.services.health.seen(await database.now(), error)
         longest = min(self.services.settings.reconcile_interval, RETRY_SECONDS * 2 ** min(self.failures - 1, 10))
-        return random.uniform(longest / 2, longest)  # noqa: S311  # no secret depends on it
+        pause = random.uniform(min(leases.WAIT_SECONDS, longest), longest)  # noqa: S311  # no secret depends on it
+        if not isinstance(error, VoiceError):
+            return pause
+        with contextlib.suppress(*database.UNUSABLE):
+            self.services.health.seen(await database.now(), error)
+        return pause + min(error.retry_after or 0, self.services.settings.reconcile_interval)
 
     async def _pause(self) -> float:
-        until_pass = max(0.0, self.next_pass - time.monotonic())
-        due = await SipTrunk.exclude(next_attempt_at=None).order_by("next_attempt_at").first()
-        if due is None or due.next_attempt_at is None:
-            return until_pass
-        wait = (due.next_attempt_at - await database.now()).total_seconds()
-        return min(until_pass, max(leases.WAIT_SECONDS, wait))
+        """Until the next pass, the next helping or the next trunk that is due, whichever is first."""
+        pause = max(0.0, self.next_pass - _clock())
+        if self.suspects:
+            pause = min(pause, max(0.0, self.next_helping - _clock()))
+        at = await database.now()
+        due = SipTrunk.exclude(next_attempt_at=None).order_by("next_attempt_at")
+        first = await due.filter(leases.free_at(self.services, at)).only("id", "next_attempt_at").first()
+        if first and first.next_attempt_at:
+            return min(pause, max(leases.WAIT_SECONDS, (first.next_attempt_at - at).total_seconds()))
+        return min(pause, LOOK_AGAIN_SECONDS) if await due.exists() else pause
 
     async def work_due(self) -> None:
-        """Make the trunks true whose time has come, batch by batch; a failure of the whole backend ends it."""
-        while due := await leases.take_due(self.services):
+        """Make the trunks true whose time has come, batch by batch; a failure of the whole backend ends it.
+
+        After such a failure it begins with one trunk and doubles, so that a backend which returns is not trampled.
+        """
+        limit = 1 if self.failures else leases.BATCH
+        while due := await leases.take_due(self.services, limit):
             errors = await asyncio.gather(*(self._converged(trunk) for trunk in due))
             wide = next((error for error in errors if error and error.cause in WIDE), None)
             if wide:
                 raise wide
+            limit = min(2 * limit, leases.BATCH)
 
     async def _converged(self, trunk: SipTrunk) -> VoiceError | None:
         try:
@@ -119,69 +147,87 @@ class Reconciler:
         await idempotency.forget_expired()
         leased = await claims.lease_remains(LEASE_SECONDS)
         try:
-            held = await self._ours()
-            releasing = [await self._release(claim, held) for claim in leased]
+            seen = await drift.look(self.services)
+            ours = [each for each in seen.values() if each.is_of(self.services.installation_id)]
+            releasing = [await self._release(claim, ours) for claim in leased]
         finally:
             await asyncio.shield(_give_back(leased))
-        await drift.mark(self.services, held)
+        self.suspects = await drift.suspects_among(self.services, seen)
+        unsettled = {each.trunk_id for each in self.suspects}
+        await self._confirm_some()
+        await drift.wake()
         at = await database.now()
         self.services.health.seen(at, None)
         self.services.health.reconciled_at = at
-        unowned = await self._unowned(held)
+        unowned = await _unowned(ours, unsettled)
         return await self._sweep(unowned) or any(releasing)
 
-    async def _ours(self) -> list[Held]:
-        installation_id = self.services.installation_id
-        kinds = [await self.services.voice.list(kind) for kind in LegKind]
-        return [held for kind in kinds for held in kind if is_of(installation_id, held)]
+    async def _confirm_some(self) -> None:
+        helping, self.suspects = self.suspects[: drift.AT_ONCE], self.suspects[drift.AT_ONCE :]
+        self.next_helping = _clock() + REFILL_SECONDS
+        await drift.confirm(self.services, helping)
 
-    async def _release(self, claim: Claim, held: Sequence[Held]) -> bool:
+    async def _release(self, claim: Claim, ours: Sequence[Sighting]) -> bool:
         """Clear what an abandoned claim left; it is forgotten after two looks apart found nothing. True: look again."""
-        remains = [each for each in held if trunk_of(each) == claim.trunk.id]
-        await remove(self.services.voice, remains)
+        remains = [each.held for each in ours if each.trunk_id == claim.trunk.id]
         at = await database.now()
+        still = claim.held.filter(lease_until__gt=at)
+        if not await still.update(lease_until=at + timedelta(seconds=LEASE_SECONDS)):
+            return True  # somebody took it over, and what is there may be theirs by now
+        await remove(self.services.voice, remains)
         since = claim.trunk.absent_since
         if not remains and since is not None and at - since >= timedelta(seconds=self._settle):
             await claims.free(claim)
             return False
         if remains or since is None:
-            await claim.held.update(absent_since=at)
+            await claim.held.update(absent_since=await database.now())
         return True
 
-    async def _unowned(self, held: Sequence[Held]) -> list[Held]:
-        """Our objects that no leg owns, of trunks at which nobody works: who works may be about to take one of them.
-
-        Read after the list, so that the database is the newer; trunks before legs, for a claim turns into legs.
-        """
-        settled = Q(status__in=SETTLED, next_attempt_at=None, lease_owner=None)
-        busy = await SipTrunk.exclude(settled).only("id")
-        spared = {row.id for row in busy}
-        owned = {str(each) for each in await TrunkLeg.exclude(voice_id=None).values_list("voice_id", flat=True)}
-        return [each for each in held if each.voice_id not in owned and trunk_of(each) not in spared]
-
-    async def _sweep(self, unowned: Sequence[Held]) -> bool:
+    async def _sweep(self, unowned: Sequence[Sighting]) -> bool:
         """Remove what is given up and was seen for the settle time; too much at once stops the sweep."""
         given_up = await _given_up(unowned)
-        now = time.monotonic()
-        self.seen_since = {each.voice_id: self.seen_since.get(each.voice_id, now) for each in given_up}
-        doomed = [each for each in given_up if now - self.seen_since[each.voice_id] >= self._settle]
-        if len(doomed) > self.services.settings.max_removals:
-            log.error("sweep_stopped", would_remove=len(doomed), advice="raise TRUNKLINE_MAX_REMOVALS if this is right")
+        self._tell("unknown_objects", len(unowned) - len(given_up), UNKNOWN_ADVICE)
+        now = _clock()
+        self.seen_since = {each.held.voice_id: self.seen_since.get(each.held.voice_id, now) for each in given_up}
+        doomed = [each for each in given_up if now - self.seen_since[each.held.voice_id] >= self._settle]
+        too_many = len(doomed) > self.services.settings.max_removals
+        self._tell("sweep_stopped", len(doomed) if too_many else 0, STOPPED_ADVICE)
+        if too_many:
             return False
-        await remove(self.services.voice, doomed)
         for each in doomed:
-            log.info("orphan_removed", voice_id=each.voice_id, trunk=trunk_of(each))
-        if strangers := len(unowned) - len(given_up):
-            log.error("unknown_objects", count=strangers, advice="they were made with a newer copy of this database")
+            await self._remove(each)
         return len(given_up) > len(doomed)
 
+    async def _remove(self, orphan: Sighting) -> None:
+        """Remove one object, unless a leg has taken it since we looked."""
+        if not await TrunkLeg.exists(voice_id=orphan.held.voice_id):
+            await remove(self.services.voice, [orphan.held])
+            log.info("orphan_removed", voice_id=orphan.held.voice_id, trunk=orphan.trunk_id)
 
-async def _given_up(unowned: Sequence[Held]) -> list[Held]:
+    def _tell(self, event: str, count: int, advice: str) -> None:
+        if count and self.told.get(event) != count:
+            log.error(event, count=count, advice=advice)
+        self.told[event] = count
+
+
+async def _unowned(ours: Sequence[Sighting], unsettled: set[str]) -> list[Sighting]:
+    """Our objects that no leg owns, of trunks at which nobody works: who works may be about to take one of them.
+
+    Read after the list, so that the database is the newer; trunks before legs, for a claim turns into legs.
+    `unsettled`: trunks whose legs were not found as written, for they may take one of these instead.
+    """
+    settled = Q(status__in=SETTLED, next_attempt_at=None, lease_owner=None)
+    spared = unsettled | {row.id for row in await SipTrunk.exclude(settled).only("id")}
+    owned = {str(each) for each in await TrunkLeg.exclude(voice_id=None).values_list("voice_id", flat=True)}
+    return [each for each in ours if each.held.voice_id not in owned and each.trunk_id not in spared]
+
+
+async def _given_up(unowned: Sequence[Sighting]) -> list[Sighting]:
     """Second objects of a living leg, and objects of trunks that are gone for good."""
-    trunk_ids = [trunk_of(each) for each in unowned]
+    trunk_ids = [each.trunk_id for each in unowned]
     living = {row.id for row in await SipTrunk.filter(id__in=trunk_ids).only("id")}
     known = living | await retired_among(trunk_ids)
-    return [each for each in unowned if trunk_of(each) in known]
+    return [each for each in unowned if each.trunk_id in known]
 
 
 async def _give_back(leased: Sequence[Claim]) -> None:

@@ -3,6 +3,7 @@
 import base64
 from typing import Any
 
+from models.secret import Keyring, Place, key_id_of
 from models.sip_trunk import SipTrunk
 
 CHANGEABLE = (
@@ -38,3 +39,14 @@ def columns_of(kept: dict[str, Any]) -> dict[str, Any]:
     plain = {name: value for name, value in kept.items() if name not in {"sip_password", "allowed_inbound_ips"}}
     read = {name: fields[name].to_python_value(value) for name, value in plain.items()}
     return read | {"sip_password": sealed, "allowed_inbound_ips": kept["allowed_inbound_ips"]}
+
+
+def kept_with(kept: dict[str, Any]) -> str:
+    """The id of the key that sealed the password in it."""
+    return str(kept["sip_password_key"])
+
+
+def resealed(kept: dict[str, Any], keyring: Keyring, place: Place) -> dict[str, Any]:
+    """The same with its password sealed by the writing key; KeyringError when it does not open."""
+    sealed = keyring.seal(keyring.open(base64.b64decode(kept["sip_password"]), place), place)
+    return kept | {"sip_password": base64.b64encode(sealed).decode(), "sip_password_key": key_id_of(sealed)}

@@ -1,9 +1,10 @@
 """What a start needs before anything is served: the key ring, the database's identity, a first API key."""
 
+import contextlib
 import fcntl
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from trunkline import claims, database, idempotency, leases
 from trunkline.keys import authenticate, create_key, ensure_bootstrap_key, made_key
 from trunkline.legs import password_place
 from trunkline.settings import SettingError, Settings
+from trunkline.snapshots import kept_with
 
 KEYS_SETTING = "TRUNKLINE_SECRET_KEYS"
 KEYRING_FILE = "secret-keys"
@@ -49,29 +51,59 @@ async def started(settings: Settings) -> AsyncIterator[Started]:
 
 def load_keyring(settings: Settings) -> Keyring:
     """The ring of the settings; on SQLite, unless told otherwise, of a file that is made at the first start."""
-    ring = settings.secret_keys
-    if ring is None and settings.sqlite_file is None:
-        raise SettingError(KEYS_SETTING, "is required with PostgreSQL; `python -m trunkline keyring new` makes one")
+    ring, path = settings.secret_keys, ring_file(settings)
     try:
-        return Keyring.parse(ring.reveal() if ring else _kept(settings.data_folder / KEYRING_FILE))
+        return _kept(path) if path else Keyring.parse(ring.reveal() if ring else "")
     except KeyringError as error:
-        where = KEYS_SETTING if ring else str(settings.data_folder / KEYRING_FILE)
-        raise SettingError(where, str(error)) from None
+        raise SettingError(str(path or KEYS_SETTING), str(error)) from None
     except (OSError, UnicodeError) as error:
         why = f"the file cannot be used ({type(error).__name__})"
-        raise SettingError(str(settings.data_folder / KEYRING_FILE), why) from None
+        raise SettingError(str(path), why) from None
 
 
-def _kept(path: Path) -> str:
+def ring_file(settings: Settings) -> Path | None:
+    """The file that holds the ring; None when the settings hold it."""
+    if settings.secret_keys:
+        return None
+    if settings.sqlite_file is None:
+        raise SettingError(KEYS_SETTING, "is required with PostgreSQL; `python -m trunkline keyring new` makes one")
+    return settings.data_folder / KEYRING_FILE
+
+
+def _kept(path: Path) -> Keyring:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(folder, fcntl.LOCK_EX)  # of two first starts at once only one makes the ring
+    with ring_locked(path):  # of two first starts at once only one makes the ring
         if not path.exists():
             write_private(path, Keyring.generate(FIRST_KEY_ID) + "\n")
-        return path.read_text()
+        changes = _changes(path)
+        return Keyring.parse(path.read_text(), changes)
+
+
+@contextmanager
+def ring_locked(path: Path) -> Iterator[None]:
+    """Be the only one who changes the ring's file."""
+    folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
     finally:
         os.close(folder)
+
+
+def _changes(path: Path) -> Callable[[], str | None]:
+    """What the file holds, whenever it is another one than last time: `write_private` always makes a new one."""
+    known = path.stat()
+
+    def newer() -> str | None:
+        nonlocal known
+        with contextlib.suppress(OSError, UnicodeError):
+            found = path.stat()
+            if (found.st_ino, found.st_mtime_ns) != (known.st_ino, known.st_mtime_ns):
+                known = found
+                return path.read_text()
+        return None
+
+    return newer
 
 
 def write_private(path: Path, text: str) -> None:
@@ -86,9 +118,11 @@ def write_private(path: Path, text: str) -> None:
 
 
 async def _refuse_a_wrong_ring(keyring: Keyring) -> None:
+    kept = await SipTrunk.exclude(previous=None).values_list("previous", flat=True)
     sealed_with = {str(key_id) for key_id in await SipTrunk.all().distinct().values_list("sip_password_key", flat=True)}
     peppers = {str(key_id) for key_id in await ApiKey.filter(revoked_at=None).values_list("pepper_id", flat=True)}
-    if missing := sorted((sealed_with | peppers) - set(keyring.key_ids)):
+    before = {kept_with(dict(previous)) for previous in kept}
+    if missing := sorted((sealed_with | peppers | before) - set(keyring.key_ids)):
         raise SettingError(KEYS_SETTING, f"lacks the key {', '.join(missing)}, which this database needs")
     for key_id in sorted(sealed_with):
         trunks = await SipTrunk.filter(sip_password_key=key_id).limit(PROBES)

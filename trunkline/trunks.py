@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tortoise.functions import Count
 from tortoise.queryset import QuerySet
@@ -11,8 +11,8 @@ from tortoise.transactions import in_transaction
 from models.assistant import Assistant
 from models.identifiers import is_id
 from models.sip_trunk import HIDDEN, SipTrunk, TrunkStatus
-from models.trunk_leg import TrunkLeg
-from trunkline import claims, database, leases
+from models.trunk_leg import LegState, TrunkLeg
+from trunkline import claims, database, idempotency, leases
 from trunkline.causes import problem_of
 from trunkline.converge import converge
 from trunkline.keys import Caller
@@ -27,7 +27,9 @@ NOT_FOUND = Problem(Code.NOT_FOUND, "SIP trunk not found.", ("input", "id"))
 PROVISION_FAILED = "Failed to provision SIP trunk."
 DELETE_FAILED = "Failed to delete SIP trunk."
 STAYS_DELETING = "It stays DELETING and is finished by itself."
-UNDECIDED = VoiceError(VoiceCause.OUTCOME_UNKNOWN, "The voice backend did not answer in time.")
+UNDECIDED = VoiceError(
+    VoiceCause.OUTCOME_UNKNOWN, "The voice backend did not answer in time; the same request may be sent again."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +73,11 @@ async def status_counts(workspace_id: str) -> list[tuple[TrunkStatus, int]]:
     return [(TrunkStatus(status), int(count)) for status, count in rows]
 
 
-async def validate_trunk(services: Services, caller: Caller, draft: TrunkDraft) -> Examination:
+async def validate_trunk(
+    services: Services, caller: Caller, draft: TrunkDraft, idempotency_key: str | None
+) -> Examination:
     """Say what createSipTrunk would say before it asks the voice backend; nothing is stored, nothing is sent."""
-    examination = await examined(services, caller, draft)
+    examination = await examined(services, caller, draft, idempotency_key)
     if examination.normalized is None:
         return examination
     found = await claims.obstacle(caller.workspace_id, examination.normalized)
@@ -81,13 +85,17 @@ async def validate_trunk(services: Services, caller: Caller, draft: TrunkDraft) 
     return Examination(examination.normalized, problems, examination.notices)
 
 
-async def examined(services: Services, caller: Caller, draft: TrunkDraft) -> Examination:
+async def examined(
+    services: Services, caller: Caller, draft: TrunkDraft, idempotency_key: str | None = None
+) -> Examination:
     """Apply all rules, with the host name resolved."""
     name = name_to_resolve(draft)
     addresses = await services.resolver.resolve(name, caller.workspace_id) if name else None
     settings = services.settings
     proxy_problem = NO_PROXY if services.voice.kind is VoiceKind.LIVEKIT else None
-    return examine(draft, Policy(settings.allowed_networks, settings.phone_check, proxy_problem), addresses)
+    found = examine(draft, Policy(settings.allowed_networks, settings.phone_check, proxy_problem), addresses)
+    bad_key = None if idempotency_key is None else idempotency.key_problem(idempotency_key)
+    return Examination(None, (*found.problems, bad_key), found.notices) if bad_key else found
 
 
 async def delete_trunk(services: Services, caller: Caller, trunk_id: str) -> Removal:
@@ -104,21 +112,28 @@ async def _delete(services: Services, caller: Caller, trunk_id: str) -> Removal:
     if error is None:
         return Removal(trunk_id, unassigned, None)
     problem = problem_of(error, DELETE_FAILED)
-    told = Problem(problem.code, f"{problem.message} {STAYS_DELETING}", None, retryable=True)
+    told = replace(problem, message=f"{problem.message} {STAYS_DELETING}", field=None, retryable=True)
     return Removal(None, unassigned, told)
 
 
-async def converged_by(services: Services, trunk_id: str, deadline: float) -> VoiceError | None:
-    """Make a trunk true, waiting at most until the deadline; what is not finished then goes on by itself."""
+async def converged_by(services: Services, trunk_id: str, deadline: float, *, anew: bool = False) -> VoiceError | None:
+    """Make a trunk true, waiting at most until the deadline; what is not finished then goes on by itself.
+
+    `anew`: every leg is written again, also where nothing differs.
+    """
     try:
-        return await services.tasks.within(deadline, _converge_leased(services, trunk_id, deadline))
+        error = await services.tasks.within(deadline, _converge_leased(services, trunk_id, deadline, anew=anew))
     except (TimeoutError, leases.LeaseLostError):
-        services.work.set()
-        return UNDECIDED
+        error = UNDECIDED
+    if error:
+        services.work.set()  # what is left to do is the reconciler's
+    return error
 
 
-async def _converge_leased(services: Services, trunk_id: str, deadline: float) -> VoiceError | None:
+async def _converge_leased(services: Services, trunk_id: str, deadline: float, *, anew: bool) -> VoiceError | None:
     async with leases.held(services, trunk_id, deadline) as trunk:
+        if trunk and anew:
+            await TrunkLeg.filter(trunk_id=trunk_id).update(state=LegState.PENDING, applied_fingerprint=None)
         return await converge(services, trunk) if trunk else None
 
 
@@ -130,7 +145,7 @@ async def _mark_deleting(trunk_id: str) -> list[Assistant]:
             status=TrunkStatus.DELETING, previous=None, next_attempt_at=at, updated_at=at
         )
         assistants = await Assistant.filter(trunk_id=trunk_id).order_by("id")
-        await Assistant.filter(trunk_id=trunk_id).update(trunk_id=None, answers_trunk_id=None, updated_at=at)
+        await Assistant.filter(trunk_id=trunk_id).update(trunk_id=None, answers_trunk_id=None, previous=None, updated_at=at)
     for assistant in assistants:
         assistant.update_from_dict({"trunk_id": None, "answers_trunk_id": None, "updated_at": at})
     return assistants
@@ -145,8 +160,9 @@ async def _reprovision(services: Services, caller: Caller, trunk_id: str) -> Out
     deadline = asyncio.get_running_loop().time() + services.settings.provision_timeout
     if not await find_living(caller.workspace_id, trunk_id):
         return Outcome(None, NOT_FOUND)
-    await TrunkLeg.filter(trunk_id=trunk_id).update(applied_fingerprint=None)  # every leg is written again
     await SipTrunk.filter(id=trunk_id).update(next_attempt_at=await database.now())
-    error = await converged_by(services, trunk_id, deadline)
-    trunk = await visible_trunks(caller.workspace_id).get_or_none(id=trunk_id)
+    error = await converged_by(services, trunk_id, deadline, anew=True)
+    trunk = await find_living(caller.workspace_id, trunk_id)
+    if trunk is None:  # it was deleted meanwhile
+        return Outcome(None, NOT_FOUND)
     return Outcome(trunk, problem_of(error, PROVISION_FAILED) if error else None)

@@ -59,6 +59,22 @@ class Migration(migrations.Migration):
             bases=['Model'],
         ),
         ops.CreateModel(
+            name='IdempotencyKey',
+            fields=[
+                ('id', fields.IntField(generated=True, primary_key=True, unique=True, db_index=True)),
+                ('workspace', fields.ForeignKeyField('models.Workspace', source_field='workspace_id', db_constraint=True, to_field='id', on_delete=OnDelete.RESTRICT)),
+                ('key', fields.CharField(max_length=255)),
+                ('digest', fields.BinaryField()),
+                ('digest_key', fields.CharField(max_length=16)),
+                ('trunk_id', fields.CharField(null=True, max_length=40)),
+                ('problem', fields.JSONField(null=True, encoder=functools.partial(dumps, separators=(',', ':')), decoder=loads)),
+                ('holder', fields.CharField(max_length=40)),
+                ('expires_at', fields.DatetimeField(db_index=True, auto_now=False, auto_now_add=False)),
+            ],
+            options={'table': 'idempotency_key', 'app': 'models', 'unique_together': (('workspace_id', 'key'),), 'pk_attr': 'id', 'table_description': 'A key while its creation runs, and for 24 hours after it made a trunk, whether or not that is still there.'},
+            bases=['Model'],
+        ),
+        ops.CreateModel(
             name='SipTrunk',
             fields=[
                 ('id', fields.CharField(primary_key=True, unique=True, db_index=True, max_length=40)),
@@ -101,6 +117,7 @@ class Migration(migrations.Migration):
                 ('type', fields.CharEnumField(description='INBOUND: INBOUND\nOUTBOUND: OUTBOUND', enum_type=AssistantType, max_length=16)),
                 ('trunk', fields.ForeignKeyField('models.SipTrunk', source_field='trunk_id', null=True, db_constraint=True, to_field='id', related_name='assistants', on_delete=OnDelete.SET_NULL)),
                 ('answers_trunk_id', fields.CharField(null=True, unique=True, max_length=40)),
+                ('previous', fields.JSONField(null=True, encoder=functools.partial(dumps, separators=(',', ':')), decoder=loads)),
                 ('created_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ('updated_at', fields.DatetimeField(auto_now=False, auto_now_add=False)),
             ],
@@ -114,21 +131,6 @@ class Migration(migrations.Migration):
                 ('trunk', fields.ForeignKeyField('models.SipTrunk', source_field='trunk_id', db_constraint=True, to_field='id', related_name='called_texts', on_delete=OnDelete.CASCADE)),
             ],
             options={'table': 'called_text', 'app': 'models', 'pk_attr': 'text', 'table_description': 'A text that the voice backend answers to. It has one owner in all workspaces, hence the primary key.'},
-            bases=['Model'],
-        ),
-        ops.CreateModel(
-            name='IdempotencyKey',
-            fields=[
-                ('id', fields.IntField(generated=True, primary_key=True, unique=True, db_index=True)),
-                ('workspace', fields.ForeignKeyField('models.Workspace', source_field='workspace_id', db_constraint=True, to_field='id', on_delete=OnDelete.RESTRICT)),
-                ('key', fields.CharField(max_length=255)),
-                ('digest', fields.BinaryField()),
-                ('digest_key', fields.CharField(max_length=16)),
-                ('trunk', fields.ForeignKeyField('models.SipTrunk', source_field='trunk_id', null=True, db_constraint=True, to_field='id', on_delete=OnDelete.CASCADE)),
-                ('holder', fields.CharField(max_length=40)),
-                ('expires_at', fields.DatetimeField(db_index=True, auto_now=False, auto_now_add=False)),
-            ],
-            options={'table': 'idempotency_key', 'app': 'models', 'unique_together': (('workspace_id', 'key'),), 'pk_attr': 'id', 'table_description': 'A key while its creation runs (`trunk` null) and for 24 hours after it made a trunk.'},
             bases=['Model'],
         ),
         ops.CreateModel(

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any, TypeVar
 
-from models.secret import Keyring, KeyringError, Place, Secret
+from models.secret import Keyring, KeyringError, Place, Secret, key_id_of
 from models.sip_trunk import SipTransport
 from models.trunk_leg import LegKind
 from trunkline.phone import called_text_key
@@ -96,6 +96,15 @@ class SandboxVoice:
         """Prove that the file can be read."""
         await self._do(lambda: self._db.execute("SELECT count(*) FROM sqlite_schema").fetchone(), writing=False)
 
+    async def reseal(self) -> int:
+        """Seal with the writing key what is sealed with another one; how many passwords that were."""
+        return await self._do(self._resealed)
+
+    async def sealed_with(self) -> dict[str, int]:
+        """How many passwords each key of the ring has sealed."""
+        counts = "SELECT key_id, count(*) FROM held GROUP BY key_id"
+        return await self._do(lambda: dict(self._db.execute(counts).fetchall()), writing=False)
+
     async def aclose(self) -> None:
         """Close the file."""
         await self._run(self._db.close)
@@ -128,7 +137,7 @@ class SandboxVoice:
         told = {field.name: getattr(leg, field.name) for field in fields(leg) if field.name != "auth_password"}
         password = NO_PASSWORD if isinstance(leg, DispatchRule) else leg.auth_password
         sealed = self._keyring.seal(password, _place(voice_id))
-        row = (voice_id, leg.kind, json.dumps(told, ensure_ascii=False), self._keyring.writing, sealed)
+        row = (voice_id, leg.kind, json.dumps(told, ensure_ascii=False), key_id_of(sealed), sealed)
         self._db.execute("INSERT OR REPLACE INTO held VALUES (?, ?, ?, ?, ?)", row)
         self._db.execute("DELETE FROM called WHERE voice_id = ?", (voice_id,))
         answered = [(text, voice_id) for text in answered_texts(leg)]
@@ -149,6 +158,16 @@ class SandboxVoice:
             Held(voice_id, _leg(kind, text, self._keyring.open(sealed, _place(voice_id))))
             for voice_id, text, sealed in rows
         ]
+
+    def _resealed(self) -> int:
+        with transaction(self._db):
+            old = "SELECT voice_id, auth_password FROM held WHERE key_id <> ?"
+            rows = self._db.execute(old, (self._keyring.writing,)).fetchall()
+            for voice_id, sealed in rows:
+                again = self._keyring.seal(self._keyring.open(sealed, _place(voice_id)), _place(voice_id))
+                written = (key_id_of(again), again, voice_id)
+                self._db.execute("UPDATE held SET key_id = ?, auth_password = ? WHERE voice_id = ?", written)
+        return len(rows)
 
     def _prove_keys(self, path: Path) -> None:
         """Open one password of each key that wrote any, so that a wrong ring is told at the start."""

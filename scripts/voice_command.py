@@ -1,0 +1,79 @@
+"""The command scripts/voice: a real LiveKit for people who try trunkline, until Ctrl-C. With --sip it takes calls too."""
+
+import argparse
+import signal
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import FrameType
+
+from scripts import voice_sip, voice_stack
+from scripts.daemon import Daemon, DaemonError
+from scripts.voice_stack import LiveKitServer, missing, say
+
+
+def stay(server: LiveKitServer, sip: Daemon | None) -> str:
+    """Say how to reach the servers and wait; returns only when one of them ended by itself."""
+    for name, value in server.environment.items():
+        print(f"export {name}={value}")
+    print("ready", flush=True)
+    daemons = [server.redis, server.livekit, *([sip] if sip else [])]
+    while all(daemon.is_running for daemon in daemons):
+        time.sleep(0.2)
+    ended = next(daemon for daemon in daemons if not daemon.is_running)
+    return f"{ended.arguments[0]} ended by itself:\n{ended.last_lines()}"
+
+
+def end(number: int, _frame: FrameType | None) -> None:
+    """Leave by way of what must be stopped first; a second signal does not disturb that."""
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)
+    say(f"{signal.Signals(number).name}: stopping …")
+    sys.exit(0)
+
+
+def needed(*, only_build: bool, sip: bool) -> list[str]:
+    """The commands without which it cannot be done."""
+    commands = [] if voice_stack.binary().exists() else ["go"]
+    if sip and not voice_sip.binary().exists():
+        commands += ["go", "pkg-config"]
+    return list(dict.fromkeys(commands + ([] if only_build else ["redis-server"])))
+
+
+def serve(*, sip: bool) -> None:
+    """Start the servers in a folder of their own and stay; all of them are stopped however it ends."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trunkline-voice-")))
+        try:
+            server = voice_stack.start(folder)
+            stack.callback(server.close)
+            calls = voice_sip.start(folder, server) if sip else None
+        except DaemonError as error:
+            sys.exit(str(error))
+        if calls:
+            stack.callback(calls.close)
+            say(f"Calls are taken at sip:{calls.address}, UDP and TCP.")
+        sys.exit(stay(server, calls.daemon if calls else None))
+
+
+def main() -> None:
+    """Build, start, stay."""
+    parser = argparse.ArgumentParser(prog="scripts/voice", description=__doc__)
+    parser.add_argument("--build", action="store_true", help="only build what is to be started, then end")
+    parser.add_argument("--sip", action="store_true", help="with livekit-sip, which takes and places calls")
+    told = parser.parse_args()
+    if lacking := missing(*needed(only_build=told.build, sip=told.sip)):
+        sys.exit(f"scripts/voice needs {' and '.join(lacking)}.")
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+    voice_stack.build()
+    if told.sip:
+        voice_sip.build()
+    if not told.build:
+        serve(sip=told.sip)
+
+
+if __name__ == "__main__":
+    main()

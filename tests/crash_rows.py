@@ -1,0 +1,140 @@
+"""The rows of the crash matrix: what is there before, what a client asks for, how the voice backend fails meanwhile."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from models.trunk_leg import LegKind
+from tests.faulty_voice import Call, Fail, Method, Plan, at, faultless, first_of
+from tests.steps import (
+    Step,
+    assign,
+    belief_after,
+    create,
+    create_assistant,
+    delete,
+    delete_assistant,
+    rename_agent,
+    reprovision,
+    update,
+)
+from tests.worlds import NOTHING, Assistant, Trunk, World
+from trunkline.voice import VoiceCause, VoiceError
+
+INBOUND, OUTBOUND, DISPATCH = LegKind.INBOUND, LegKind.OUTBOUND, LegKind.DISPATCH
+REFUSED = Fail(VoiceError(VoiceCause.REFUSED, "No."))
+CONFLICT = Fail(VoiceError(VoiceCause.CONFLICT, "Taken."))
+AWAY = Fail(VoiceError(VoiceCause.UNAVAILABLE, "Away."))
+REPLY_LOST = Fail(VoiceError(VoiceCause.OUTCOME_UNKNOWN, "Lost."), after=True)
+REQUEST_LOST = Fail(VoiceError(VoiceCause.OUTCOME_UNKNOWN, "Lost."))
+
+ONE, TWO = Trunk("1"), Trunk("2", nickname="Second desk", username="bob")
+RECEPTION = Assistant("Reception", "reception-agent", "1")
+IDLE = Assistant("Reception", "reception-agent")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`lost`: legs of the first trunk that are gone from the voice backend when the process starts.
+
+    `settles`: the operation is over when the reconciler has nothing to do either, not with the last answer.
+    `may_fail`: a refusal may leave a trunk FAILED, visibly, until somebody provisions it again.
+    """
+
+    name: str
+    steps: tuple[Step, ...]
+    before: tuple[Step, ...] = ()
+    plan: Plan = faultless
+    settles: bool = False
+    may_fail: bool = False
+    lost: tuple[LegKind, ...] = ()
+
+    @property
+    def world(self) -> World:
+        """What is there before."""
+        (world,) = belief_after(frozenset({NOTHING}), self.before, [None] * len(self.before))
+        return world
+
+
+def _each_once(method: Method, fault: Fail) -> Plan:
+    """The first call of each kind fails."""
+    return lambda call: fault if (call.method, call.nth) == (method, 1) else None
+
+
+def _first_two(method: Method, fault: Fail) -> Plan:
+    return lambda call: fault if call.method == method and call.nth <= 2 else None  # noqa: PLR2004  # as it says
+
+
+def _lost_request_and_look(call: Call) -> Fail | None:
+    """The outbound leg arrives without a word, and nobody can look: the outcome stays unknown."""
+    plan = first_of(at("create", OUTBOUND, REPLY_LOST, nth=1), at("list", OUTBOUND, AWAY, nth=1))
+    fault = plan(call)
+    return fault if isinstance(fault, Fail) else None
+
+
+def _twice(step: Step) -> tuple[Step, Step]:
+    return step, step
+
+
+PLAIN, KEYED = create(ONE), create(ONE, idempotencyKey="of one creation")
+BACKGROUND = create(ONE, provisioning="BACKGROUND")
+BACKGROUND_KEYED = create(ONE, provisioning="BACKGROUND", idempotencyKey="of one creation")
+ALONE = (create(ONE),)
+ANSWERED = (create(ONE), create_assistant(RECEPTION))
+UNASSIGNED = (create(ONE), create_assistant(IDLE))
+BOTH = (create(ONE), create(TWO), create_assistant(RECEPTION))
+IN_PLACE = update("1", nickname="Back office", password="another-long-password", address="9.9.9.9")
+
+CREATES = (
+    Row("create", (PLAIN,)),
+    Row("create with a key", (KEYED,)),
+    Row("create in the background", (BACKGROUND,), settles=True),
+    Row("create in the background with a key", (BACKGROUND_KEYED,), settles=True),
+    Row("create, inbound refused", (PLAIN,), plan=at("create", INBOUND, REFUSED)),
+    Row("create, outbound refused", (PLAIN,), plan=at("create", OUTBOUND, REFUSED)),
+    Row("create, replies lost", (PLAIN,), plan=_each_once("create", REPLY_LOST)),
+    Row("create in the background, replies lost", (BACKGROUND,), settles=True, plan=_each_once("create", REPLY_LOST)),
+    Row(
+        "create in the background, refused, and again",
+        (BACKGROUND, reprovision("1")),
+        settles=True,
+        may_fail=True,
+        plan=at("create", OUTBOUND, REFUSED, nth=1),
+    ),
+    Row("create, taken over after an unknown outcome", _twice(PLAIN), plan=_lost_request_and_look),
+    Row("create with a key, taken over", _twice(KEYED), plan=_lost_request_and_look),
+)
+UPDATES = (
+    Row("update in place", (IN_PLACE,), ANSWERED),
+    Row("update of the number", (update("1", number="3"),), ANSWERED),
+    Row("update refused and taken back", (IN_PLACE,), ANSWERED, plan=at("replace", OUTBOUND, REFUSED, nth=1)),
+    Row("update of the number, refused", (update("1", number="3"),), ALONE, plan=at("replace", INBOUND, CONFLICT, nth=1)),
+    Row("update, replies lost", (IN_PLACE,), ALONE, settles=True, plan=_each_once("replace", REPLY_LOST)),
+    Row("update, request lost", (IN_PLACE,), ALONE, settles=True, plan=at("replace", OUTBOUND, REQUEST_LOST, nth=1)),
+    Row("update, then another", (IN_PLACE, update("1", number="3")), ALONE),
+)
+DELETES = (
+    Row("delete", (delete("1"),), ALONE),
+    Row("delete with an assistant", (delete("1"),), ANSWERED),
+    Row("delete, voice away at first", (delete("1"),), ANSWERED, settles=True, plan=_first_two("delete", AWAY)),
+    Row("delete, replies lost", (delete("1"),), ANSWERED, settles=True, plan=_each_once("delete", REPLY_LOST)),
+    Row("create in the background and delete", (BACKGROUND, delete("1")), settles=True),
+)
+ASSISTANTS = (
+    Row("assign at creation", (create_assistant(RECEPTION),), ALONE),
+    Row("assign", (assign("Reception", "1"),), UNASSIGNED),
+    Row("assign, reply lost", (assign("Reception", "1"),), UNASSIGNED, plan=_each_once("create", REPLY_LOST)),
+    Row("assign, voice away", (assign("Reception", "1"),), UNASSIGNED, settles=True, plan=_first_two("create", AWAY)),
+    Row("another agent", (rename_agent("Reception", "night-agent"),), ANSWERED),
+    Row("reassign", (assign("Reception", "2"),), BOTH),
+    Row("unassign", (assign("Reception", None),), ANSWERED),
+    Row("delete an assistant", (delete_assistant("Reception"),), ANSWERED),
+    Row("reprovision", (reprovision("1"),), ANSWERED),
+)
+REPAIRS = (
+    Row("repair of the inbound leg", (), ANSWERED, settles=True, lost=(INBOUND,)),
+    Row("repair of the outbound leg", (), ANSWERED, settles=True, lost=(OUTBOUND,)),
+    Row("repair of everything", (), ANSWERED, settles=True, lost=(DISPATCH, INBOUND, OUTBOUND)),
+)
+ROWS: dict[str, Row] = {row.name: row for row in (*CREATES, *UPDATES, *DELETES, *ASSISTANTS, *REPAIRS)}
+
+Wants = Callable[[Row], bool]

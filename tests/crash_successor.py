@@ -1,0 +1,70 @@
+"""The process after a death in the crash matrix: it serves, waits until all is true, and says what is wrong if it never is."""
+
+import asyncio
+from multiprocessing.connection import Connection
+
+from models.sip_trunk import SipTrunk
+from tests.api import Api, served_house
+from tests.crashing import Scene, settled, steps_taken
+from tests.observing import Observer, UntrueError
+from tests.steps import Payload, belief_after, codes_of, directory, reprovision
+from tests.worlds import World
+
+PATIENCE_SECONDS = 10.0
+LEASES_SECONDS = 45.0  # until the leases of a dead replica are over
+
+
+def successor(parent: Connection, scene: Scene) -> None:
+    """Serve after the death, or beside the victim as another replica; told what may be, say what is wrong with it."""
+    try:
+        asyncio.run(_succeeded(parent, scene))
+    except (UntrueError, AssertionError) as error:
+        parent.send(str(error) or repr(error))
+    else:
+        parent.send(None)
+
+
+async def _succeeded(parent: Connection, scene: Scene) -> None:
+    async with served_house(scene.settings) as house:
+        parent.send("ready")
+        belief, told = await asyncio.to_thread(parent.recv)
+        observer = Observer(house.api.ask, house.voice.inner, scene.base)
+        await _retried_where_refused(scene, house.api)
+        seconds = LEASES_SECONDS if scene.settings.sqlite_file is None else PATIENCE_SECONDS
+        world = await settled(observer, seconds)
+        assert world in belief, f"{world} is none of {belief}"
+        await _is_acknowledged(house.api, scene, told)
+        await _is_repeatable(scene, house.api, observer, world)
+        for voice_id, held in (await observer.objects()).items():  # a real server is the same one for every point
+            await house.voice.inner.delete(held.leg.kind, voice_id)
+
+
+async def _retried_where_refused(scene: Scene, api: Api) -> None:
+    """A trunk that was refused for good says so, and somebody provisions it again."""
+    if scene.row.may_fail:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while await SipTrunk.filter(status="PROVISIONING").exists():
+                await asyncio.sleep(0.02)
+        for trunk in await SipTrunk.filter(status="FAILED"):
+            assert trunk.next_attempt_at is None
+            await reprovision("1").take(api.ask, {"1": trunk.id}, scene.base)
+
+
+async def _is_acknowledged(api: Api, scene: Scene, told: list[Payload]) -> None:
+    """A trunk that a client was told of has the id that it was told."""
+    there = set((await directory(api.ask, scene.base)).values())
+    deletes = any(step.mutation == "deleteSipTrunk" for step in scene.row.steps)
+    named = {payload["sipTrunk"]["id"] for payload in told if payload and payload.get("sipTrunk")}
+    assert deletes or named <= there, f"{named - there} is lost"
+
+
+async def _is_repeatable(scene: Scene, api: Api, observer: Observer, world: World) -> None:
+    """The same requests work, or find done what they ask for."""
+    again: list[Payload] = []
+    await steps_taken(scene, api, again.append)
+    done = belief_after(frozenset({world}), scene.row.steps, [None] * len(scene.row.steps))
+    for step, payload in zip(scene.row.steps, again, strict=True):
+        codes = set(codes_of(payload)) if payload else set()
+        assert codes <= {"ALREADY_EXISTS"}, f"{step.mutation} again: {payload}"
+    repeated = await settled(observer, PATIENCE_SECONDS)
+    assert repeated in done, f"again: {repeated} is none of {done}"
