@@ -1,4 +1,4 @@
-"""The crash matrix: operations and faults, a process that dies at every point of each, and what must be true afterwards."""
+"""The crash matrix: a process that dies at every point of an operation, and what must be true afterwards."""
 
 import asyncio
 from collections.abc import Callable

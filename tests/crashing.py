@@ -1,7 +1,7 @@
 """A process that dies by SIGKILL at the n-th point of an operation: before and after every voice call and every commit.
 
-The points are counted, not listed: n = 1, 2, ... until a run ends without dying. The product has no switch for this; the
-hooks are put in here, by the tests' own composition root.
+The points are counted, not listed: n = 1, 2, ... until a run ends without dying. The product has no switch for this:
+the hooks are put in here, by the tests' own composition root.
 """
 
 import asyncio
