@@ -1,4 +1,4 @@
-"""The command scripts/voice: a real LiveKit for people who try trunkline, until Ctrl-C. With --sip it takes calls too."""
+"""The command scripts/voice: a real LiveKit for those who try trunkline, until Ctrl-C. With --sip it takes calls too."""
 
 import argparse
 import signal

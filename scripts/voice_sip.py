@@ -1,12 +1,11 @@
 """A real livekit-sip beside a running livekit-server: it takes and places calls on a free port of this machine.
 
-Built once from a module of ours, since its own cannot be installed by name; the hashes stand in requirements/livekit-sip.
+Built once by way of requirements/livekit-sip, which names its version and holds the hashes of all that it is made of.
 Nothing listens outside 127.0.0.1.
 """
 
 import contextlib
 import json
-import os
 import shutil
 import signal
 import socket
@@ -54,7 +53,7 @@ def build() -> None:
     with tempfile.TemporaryDirectory(dir=target.parent) as folder:
         for name in ("go.mod", "go.sum"):
             shutil.copy(SOURCE / name, folder)
-        # Its dependencies are found by way of go.sum: no other version of anything is taken than it holds a hash of.
+        # go.mod names livekit-sip alone; the versions of the rest follow from its own, and go.sum is held against them.
         command = ["go", "build", "-mod=mod", "-trimpath", "-o", "livekit-sip", COMMAND]
         if subprocess.run(command, cwd=folder, check=False).returncode:
             sys.exit(f"go could not build {COMMAND}; its reason is above.")

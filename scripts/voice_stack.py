@@ -17,7 +17,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.daemon import LOOPBACK, Daemon, DaemonError, answers_ok, free_port
+from scripts.daemon import LOOPBACK, Daemon, answers_ok, free_port
 
 VERSION = "1.13.5"
 MODULE = f"github.com/livekit/livekit-server/cmd/server@v{VERSION}"

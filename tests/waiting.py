@@ -9,5 +9,5 @@ PATIENCE_SECONDS = 5
 async def until(happened: Callable[[], bool]) -> None:
     """Wait until something has happened; TimeoutError when it takes too long."""
     async with asyncio.timeout(PATIENCE_SECONDS):
-        while not happened():  # noqa: ASYNC110  # who is waited for sets no event
+        while not happened():  # who is waited for sets no event
             await asyncio.sleep(0.02)

@@ -11,18 +11,31 @@ from typing import NoReturn
 
 import pytest
 
-from scripts import voice_stack
+from scripts import voice_sip, voice_stack
 from tests.conftest import REAL_SERVER
-from tests.real.servers import LiveKitServer, Postgres, postgres_binaries, running_livekit, running_postgres
+from tests.real import agent_environment
+from tests.real.servers import (
+    LiveKitServer,
+    Postgres,
+    VoiceStack,
+    postgres_binaries,
+    running_livekit,
+    running_postgres,
+    running_sip,
+)
 from tests.server_process import ServerProcess
 
 NODE_COMMANDS = Path(__file__).parent / "node" / "node_modules" / ".bin"
-INSTALLED_BY = {"node": "apt-get install nodejs", "playwright-core": "npm ci --prefix tests/real/node"}
+INSTALLED_BY = {
+    "node": "apt-get install nodejs",
+    "sipp": "apt-get install sip-tester",
+    "playwright-core": "npm ci --prefix tests/real/node",
+}
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Note which real servers a test meets: the summary and CI count them."""
-    for server in {"livekit", "postgres"} & set(getattr(item, "fixturenames", ())):
+    for server in {"livekit", "livekit_sip", "postgres"} & set(getattr(item, "fixturenames", ())):
         item.user_properties.append((REAL_SERVER, server))
 
 
@@ -53,6 +66,26 @@ def livekit() -> Iterator[LiveKitServer]:
         _unavailable(" and ".join(lacking))
     with running_livekit() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def livekit_sip(needs: Callable[[str], str]) -> Iterator[VoiceStack]:
+    """A real livekit-sip with a livekit-server of its own: it takes calls."""
+    needs("redis-server")
+    for name, binary in (("livekit-server", voice_stack.binary()), ("livekit-sip", voice_sip.binary())):
+        if not binary.exists():
+            _unavailable(f"{name} (scripts/voice --build --sip)")
+    with running_sip() as stack:
+        yield stack
+
+
+@pytest.fixture(scope="session")
+def agent_python() -> Path:
+    """A Python with LiveKit's agents, which pin other versions than ours: an environment of its own."""
+    try:
+        return agent_environment.python()
+    except agent_environment.UnavailableError as error:
+        _unavailable(str(error))
 
 
 @pytest.fixture(scope="session")

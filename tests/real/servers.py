@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scripts import voice_stack
+from scripts import voice_sip, voice_stack
 from scripts.daemon import LOOPBACK, Daemon, free_port
+from scripts.voice_sip import SipServer
 from scripts.voice_stack import LiveKitServer
 
-__all__ = ["LiveKitServer", "Postgres", "running_livekit", "running_postgres"]
+__all__ = ["LiveKitServer", "Postgres", "VoiceStack", "running_livekit", "running_postgres", "running_sip"]
 
 USER = "trunkline"
 DEBIAN_BINARIES = "/usr/lib/postgresql"
@@ -31,6 +32,24 @@ def running_livekit() -> Iterator[LiveKitServer]:
             yield server
         finally:
             server.close()
+
+
+@dataclass(frozen=True)
+class VoiceStack:
+    """A livekit-server and the livekit-sip that takes its calls."""
+
+    livekit: LiveKitServer
+    sip: SipServer
+
+
+@contextmanager
+def running_sip() -> Iterator[VoiceStack]:
+    with running_livekit() as server, TemporaryDirectory(prefix="trunkline-sip-") as folder:
+        sip = voice_sip.start(Path(folder), server)
+        try:
+            yield VoiceStack(server, sip)
+        finally:
+            sip.close()
 
 
 @dataclass(frozen=True)

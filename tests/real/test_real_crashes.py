@@ -4,7 +4,6 @@ from pathlib import Path
 
 import pytest
 
-from models.secret import Keyring
 from tests.crash_matrix import ROWS, Row, quick_environment, survives_every_point
 from tests.real.servers import LiveKitServer
 

@@ -12,9 +12,8 @@ from tests.simulation.book import Fate
 from tests.simulation.climate import Climate
 from tests.simulation.world import World
 
-SEED = 12
+SEED = 4  # of one in which nothing is refused
 CALM = Climate(replicas=1, clients=1, busy=0.0)
-REQUESTS = 8  # that the script sends when nothing kills it
 
 
 class Script(World):
