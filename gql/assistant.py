@@ -14,7 +14,6 @@ from gql.sip_trunk_creating import message_of
 from gql.sip_trunk_leg import SipTrunkLeg, leg_of
 from models import assistant as model
 from models.assistant import AGENT_NAME_MAX, NAME_MAX, AssistantType
-from models.sip_trunk import SipTrunk as SipTrunkRow
 from models.trunk_leg import LegKind
 from trunkline.assistants import (
     Outcome,
@@ -33,19 +32,13 @@ else:
 strawberry.enum(AssistantType, description="INBOUND takes the calls of its trunk, OUTBOUND places calls through it.")
 
 
-async def _trunk_of(row: model.Assistant) -> SipTrunkRow | None:
-    """The trunk with all that its fields need, fetched where the row came without it."""
-    if row.trunk_id is not None and not isinstance(row.trunk, SipTrunkRow):
-        await row.fetch_related("trunk__legs", "trunk__assistants")
-    return row.trunk if isinstance(row.trunk, SipTrunkRow) else None
-
-
-async def _phone_number(root: strawberry.Parent[model.Assistant]) -> SipTrunk | None:
-    return cast("SipTrunk | None", await _trunk_of(root))
+async def _phone_number(root: strawberry.Parent[model.Assistant], info: Info) -> SipTrunk | None:
+    found = await info.context.trunks.load(root.trunk_id) if root.trunk_id else None
+    return cast("SipTrunk | None", found)
 
 
 async def _dispatch(root: strawberry.Parent[model.Assistant], info: Info) -> SipTrunkLeg | None:
-    trunk = await _trunk_of(root) if root.answers_trunk_id else None
+    trunk = await info.context.trunks.load(root.answers_trunk_id) if root.answers_trunk_id else None
     return leg_of(trunk, LegKind.DISPATCH, info.context.services.health) if trunk else None
 
 

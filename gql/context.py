@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 
 import strawberry
+from strawberry.dataloader import DataLoader
 
+from models.sip_trunk import SipTrunk
 from trunkline.keys import Caller
 from trunkline.services import Services
+from trunkline.trunks import visible_trunks
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +18,17 @@ class Context:
     services: Services
     caller: Caller
     request_id: str
+    trunks: DataLoader[str, SipTrunk | None]  # one query per level of a document, however many rows ask
+
+
+def context_of(services: Services, caller: Caller, request_id: str) -> Context:
+    """Put the context of one request together."""
+
+    async def load(trunk_ids: list[str]) -> list[SipTrunk | None]:
+        rows = {row.id: row for row in await visible_trunks(caller.workspace_id).filter(id__in=trunk_ids)}
+        return [rows.get(trunk_id) for trunk_id in trunk_ids]
+
+    return Context(services, caller, request_id, DataLoader(load))
 
 
 Info = strawberry.Info[Context, None]

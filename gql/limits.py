@@ -24,7 +24,10 @@ from graphql import (
     ValueNode,
     VariableNode,
     get_named_type,
+    get_nullable_type,
     is_composite_type,
+    is_introspection_type,
+    is_list_type,
 )
 from graphql.validation.rules import overlapping_fields_can_be_merged
 
@@ -190,6 +193,8 @@ class _Walk:
         kind = get_named_type(definition.type) if definition else None
         inside = self.selections(node.selection_set, kind, level + 1)
         size = self._page_size(node, definition)
+        if size is None and definition and _is_unpaged_list(parent, definition):
+            size = PAGE_DEFAULT  # a list without pages: its length is not known before it is read
         lists = parent is not None and parent.name == "__Type" and name in INTROSPECTION_LISTS
         return inside._replace(
             depth=inside.depth + 1,
@@ -222,6 +227,14 @@ class _Walk:
 
     def _named(self, name: str) -> GraphQLNamedType | None:
         return self.schema.type_map.get(name)
+
+
+def _is_unpaged_list(parent: GraphQLNamedType | None, definition: GraphQLField) -> bool:
+    """A list of objects that no argument bounds. Those of a page count with it; introspection has its own bound."""
+    named = get_named_type(definition.type)
+    of_ours = is_composite_type(named) and not is_introspection_type(named)
+    on_a_page = str(parent).endswith("Connection")  # as Relay wants them named
+    return of_ours and not on_a_page and is_list_type(get_nullable_type(definition.type))
 
 
 def _directives(nodes: tuple[DirectiveNode, ...] | None) -> Weight:

@@ -58,8 +58,8 @@ class UpdateSipTrunkInput:
     sip_password: Secret | None = strawberry.field(default=UNSET, description="Left out: unchanged.")
     sip_address: str | None = strawberry.field(default=UNSET, description="Host name or IPv4 address.")
     sip_port: int | None = strawberry.field(default=UNSET, description="Null: the transport's default.")
-    sip_transport: SipTransport | None = strawberry.field(default=UNSET, description="How SIP messages travel.")
-    media_encryption: MediaEncryption | None = strawberry.field(default=UNSET, description="SRTP.")
+    sip_transport: SipTransport | None = strawberry.field(default=UNSET, description="Null: UDP.")
+    media_encryption: MediaEncryption | None = strawberry.field(default=UNSET, description="SRTP. Null: AUTO.")
     sip_calling_format: SipCallingFormat | None = strawberry.field(
         default=UNSET, description="How numbers are written to the carrier."
     )
@@ -67,7 +67,9 @@ class UpdateSipTrunkInput:
         default=UNSET, description="To IP: allowedInboundIps in the same call. To AUTH: the list is cleared."
     )
     allowed_inbound_ips: list[str] | None = strawberry.field(default=UNSET, description="The whole new list.")
-    country_code: str | None = strawberry.field(default=UNSET, description="ISO 3166-1 alpha-2.")
+    country_code: str | None = strawberry.field(
+        default=UNSET, description="ISO 3166-1 alpha-2. Null: detected, where the number tells it."
+    )
     outbound_proxy: bool | None = strawberry.field(default=UNSET, description="A fixed address for outbound calls.")
     expected_revision: int | None = strawberry.field(
         default=None, description="Refuse with STALE_REVISION when the trunk has another revision."

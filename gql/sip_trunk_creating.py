@@ -82,7 +82,7 @@ class CreateSipTrunkInput:
     idempotency_key: str | None = strawberry.field(
         default=None,
         description=f"At most {KEY_MAX} characters. For 24 hours a repeated request with this key and the same input "
-        "answers with the trunk that the first one made.",
+        "answers with the trunk that the first one made, or with NOT_FOUND once that is deleted.",
     )
 
     def draft(self) -> TrunkDraft:

@@ -1,4 +1,4 @@
-"""The command scripts/voice: a real LiveKit for those who try trunkline, until Ctrl-C. With --sip it takes calls too."""
+"""The command scripts/voice: a real LiveKit for trying trunkline out, until Ctrl-C. With --sip it takes calls too."""
 
 import argparse
 import signal

@@ -1,6 +1,7 @@
 """What somebody may do to our objects at the voice backend: every field of every kind of leg, changed."""
 
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import Any
 
 from models.secret import Secret
@@ -106,3 +107,8 @@ async def passes(house: House, count: int) -> None:
 
 async def _has_passed(house: House, count: int) -> bool:
     return house.voice.count("list", LegKind.DISPATCH) > count
+
+
+def forget_the_database(folder: Path) -> None:
+    for path in folder.glob("trunkline.db*"):
+        path.unlink()

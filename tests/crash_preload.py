@@ -1,6 +1,7 @@
 """What every process of the crash matrix shares: imported and warmed once, before the first fork."""
 
 import asyncio
+import gc
 import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,3 +24,4 @@ async def _warm() -> None:
 
 structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 asyncio.run(_warm())
+gc.freeze()  # what is here stays, and its pages stay shared

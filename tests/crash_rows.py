@@ -61,7 +61,7 @@ def _each_once(method: Method, fault: Fail) -> Plan:
 
 
 def _first_two(method: Method, fault: Fail) -> Plan:
-    return lambda call: fault if call.method == method and call.nth <= 2 else None  # noqa: PLR2004  # as it says
+    return lambda call: fault if call.method == method and call.nth <= 2 else None  # as it says
 
 
 def _lost_request_and_look(call: Call) -> Fail | None:
@@ -107,7 +107,9 @@ UPDATES = (
     Row("update in place", (IN_PLACE,), ANSWERED),
     Row("update of the number", (update("1", number="3"),), ANSWERED),
     Row("update refused and taken back", (IN_PLACE,), ANSWERED, plan=at("replace", OUTBOUND, REFUSED, nth=1)),
-    Row("update of the number, refused", (update("1", number="3"),), ALONE, plan=at("replace", INBOUND, CONFLICT, nth=1)),
+    Row(
+        "update of the number, refused", (update("1", number="3"),), ALONE, plan=at("replace", INBOUND, CONFLICT, nth=1)
+    ),
     Row("update, replies lost", (IN_PLACE,), ALONE, settles=True, plan=_each_once("replace", REPLY_LOST)),
     Row("update, request lost", (IN_PLACE,), ALONE, settles=True, plan=at("replace", OUTBOUND, REQUEST_LOST, nth=1)),
     Row("update, then another", (IN_PLACE, update("1", number="3")), ALONE),

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from models import assistant as model
 from models.sip_trunk import HIDDEN, CalledText, SipTrunk
 from models.trunk_leg import LegKind, LegState, TrunkLeg
 from models.workspace import Installation
@@ -25,7 +26,7 @@ TRUNKS = f"""query Trunks($after: String) {{ sipTrunks(first: 100, after: $after
   pageInfo {{ hasNextPage endCursor }}
 }} }}"""
 ASSISTANTS = f"""query Assistants($after: String) {{ assistants(first: 100, after: $after) {{
-  nodes {{ name agentName dispatchRuleId dispatch {LEG} phoneNumber {{ id phoneNumber }} }}
+  nodes {{ id name agentName dispatchRuleId dispatch {LEG} phoneNumber {{ id phoneNumber }} }}
   pageInfo {{ hasNextPage endCursor }}
 }} }}"""
 
@@ -52,8 +53,8 @@ class Observer:
     async def observed(self) -> World:
         """The one world that all three tell; UntrueError when there is none."""
         await rows_are_settled()
-        trunks = await self._all("sipTrunks", TRUNKS)
-        assistants = await self._all("assistants", ASSISTANTS)
+        trunks = await all_pages(self.ask, "sipTrunks", TRUNKS)
+        assistants = await all_pages(self.ask, "assistants", ASSISTANTS)
         objects = await self.objects()
         rules = {each["phoneNumber"]["id"]: each for each in assistants if each["phoneNumber"]}
         seen = [_trunk(self.base, trunk, objects, rules.get(trunk["id"])) for trunk in trunks]
@@ -67,20 +68,22 @@ class Observer:
         everything = [held for kind in LegKind for held in await self.voice.list(kind)]
         return {held.voice_id: held for held in everything if held.marker and held.marker.installation == ours}
 
-    async def _all(self, noun: str, query: str) -> list[dict[str, Any]]:
-        rows: list[dict[str, Any]] = []
-        after = None
-        while True:
-            page = (await self.ask(query, {"after": after}))[noun]
-            rows += page["nodes"]
-            if not page["pageInfo"]["hasNextPage"]:
-                return rows
-            after = page["pageInfo"]["endCursor"]
-
     def _assistant(self, told: dict[str, Any]) -> Assistant:
         trunk = told["phoneNumber"]
         demand(trunk or not told["dispatchRuleId"], f"{told['name']} has a rule without a trunk")
         return Assistant(told["name"], told["agentName"], trunk and trunk["phoneNumber"].removeprefix(self.base))
+
+
+async def all_pages(ask: Ask, noun: str, query: str) -> list[dict[str, Any]]:
+    """Every row of a noun."""
+    rows: list[dict[str, Any]] = []
+    after = None
+    while True:
+        page = (await ask(query, {"after": after}))[noun]
+        rows += page["nodes"]
+        if not page["pageInfo"]["hasNextPage"]:
+            return rows
+        after = page["pageInfo"]["endCursor"]
 
 
 async def rows_are_settled() -> None:
@@ -92,8 +95,10 @@ async def rows_are_settled() -> None:
         demand(row.next_attempt_at is None, f"{standing} is due at {row.next_attempt_at}")
         demand(row.previous is None, f"{standing} keeps what was before")
         demand(row.lease_until is None or row.lease_until < now, f"{standing} is leased")
+    for each in await model.Assistant.exclude(previous=None):
+        raise UntrueError(f"{each.id} keeps what was before")
     for leg in await TrunkLeg.exclude(state=LegState.READY, error_code=None, attempts=0):
-        demand(False, f"{leg.trunk_id} {leg.kind} {leg.state} {leg.error_code}")
+        raise UntrueError(f"{leg.trunk_id} {leg.kind} {leg.state} {leg.error_code}")
 
 
 async def texts_are(numbers: Any) -> None:

@@ -38,7 +38,7 @@ INPUT_NAMES = {
     "password": "sipPassword",
     "address": "sipAddress",
 }
-UNDECIDED = frozenset({"OUTCOME_UNKNOWN", "VOICE_UNAVAILABLE", "RATE_LIMITED", "VOICE_MISCONFIGURED"})
+UNFINISHED = frozenset({"OUTCOME_UNKNOWN", "VOICE_UNAVAILABLE", "RATE_LIMITED", "VOICE_MISCONFIGURED"})
 
 Ask = Callable[[str, dict[str, Any]], Awaitable[dict[str, Any]]]
 Payload = dict[str, Any] | None  # None: nothing was asked
@@ -83,11 +83,10 @@ def verdict_of(mutation: str, payload: Mapping[str, Any] | None) -> Verdict:
     if payload is None or not codes:
         return Verdict.DONE
     if mutation == "deleteSipTrunk":  # gone, or DELETING and finished by itself
-        return Verdict.DONE if codes <= UNDECIDED | {"NOT_FOUND"} else Verdict.NOT_DONE
+        return Verdict.DONE if codes <= UNFINISHED | {"NOT_FOUND"} else Verdict.NOT_DONE
     if mutation == "createSipTrunk":  # a failed creation leaves nothing, whatever its cause
         return Verdict.NOT_DONE
-    undecided = UNDECIDED if mutation.endswith("SipTrunk") else {"OUTCOME_UNKNOWN"}
-    return Verdict.UNKNOWN if codes & undecided else Verdict.NOT_DONE
+    return Verdict.UNKNOWN if "OUTCOME_UNKNOWN" in codes else Verdict.NOT_DONE
 
 
 def belief_after(belief: Belief, steps: Iterable[Step], told: list[Payload]) -> Belief:

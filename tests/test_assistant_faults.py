@@ -12,10 +12,9 @@ import pytest
 from models.assistant import Assistant, AssistantType
 from models.sip_trunk import SipTrunk
 from models.trunk_leg import LegKind
-from tests.api import House, codes, quick_settings
+from tests.api import House, codes, quick_settings, until
 from tests.assistant_api import Assistants, rules, watched_house
 from tests.faulty_voice import Fail, Fault, Hang, Late, at, faultless
-from tests.waiting import eventually
 from trunkline import database
 from trunkline.voice import VoiceCause, VoiceError
 
@@ -67,7 +66,7 @@ class Scene:
 
     async def settled(self) -> None:
         """Wait until the rules are those of the assistants, all trunks ACTIVE, and nothing is open any more."""
-        await eventually(self._is_settled)
+        await until(self._is_settled)
 
     async def _is_settled(self) -> bool:
         trunks = {trunk["id"]: trunk for trunk in await self.house.api.trunks()}

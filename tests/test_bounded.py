@@ -69,7 +69,7 @@ async def test_call_that_got_no_slot_was_never_sent(faulty: FaultyVoice) -> None
     voice = Bounded(faulty, 2 * SOON, slots=1)
     hanging = asyncio.create_task(fails(voice.create(outbound()), VoiceCause.OUTCOME_UNKNOWN))
     await asyncio.sleep(0)
-    await fails(voice.create(inbound(digits())), VoiceCause.UNAVAILABLE)
+    await fails(voice.create(inbound(digits())), VoiceCause.BUSY)
     await hanging
     assert [call.kind for call in faulty.calls] == [OUTBOUND]
 
@@ -87,7 +87,7 @@ async def test_only_so_many_calls_run_at_a_time(faulty: FaultyVoice) -> None:
     errors = await asyncio.gather(*(voice.create(outbound()) for _ in range(8)), return_exceptions=True)
     causes = [error.cause for error in errors if isinstance(error, VoiceError)]
     assert faulty.count("create") == causes.count(VoiceCause.OUTCOME_UNKNOWN) == 3
-    assert causes.count(VoiceCause.UNAVAILABLE) == 5
+    assert causes.count(VoiceCause.BUSY) == 5
 
 
 async def test_errors_of_the_backend_pass_as_they_are(faulty: FaultyVoice) -> None:

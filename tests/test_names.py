@@ -47,7 +47,7 @@ async def test_an_unresolved_name_that_points_inside_later_is_told(tmp_path: Pat
         assert [warning["code"] for warning in payload["warnings"]] == ["ADDRESS_NOT_RESOLVED"]
         names.known["pbx.example.com"] = "169.254.169.254"
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while (trunk := await trunk_of(house))["status"] != "DEGRADED":  # noqa: ASYNC110  # the API has no events yet
+            while (trunk := await trunk_of(house))["status"] != "DEGRADED":  # the API has no events yet
                 await asyncio.sleep(0.05)
     assert trunk == {
         "status": "DEGRADED",

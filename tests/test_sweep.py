@@ -13,7 +13,7 @@ from models.sip_trunk import CalledText, RetiredTrunk, SipTrunk
 from models.trunk_leg import LegKind, TrunkLeg
 from models.workspace import Installation
 from tests.api import House, quick_settings, served_house, until
-from tests.behind_our_back import everything, held_of, is_settled, marker_of, passes, whole_trunk
+from tests.behind_our_back import everything, forget_the_database, held_of, is_settled, marker_of, passes, whole_trunk
 from trunkline import database
 from trunkline.voice import InboundTrunk, VoiceBackend
 from trunkline.voice.sandbox import SandboxVoice
@@ -153,11 +153,6 @@ async def test_everything_that_was_lost_at_once_comes_back_by_itself(
     before |= {held.voice_id: held.leg for kind in LegKind for held in await voice.list(kind)}
     await until(refilled)
     assert house.voice.count("create") == 6 * 3 + 2
-
-
-def forget_the_database(folder: Path) -> None:
-    for path in folder.glob("trunkline.db*"):
-        path.unlink()
 
 
 def forget_everything(voice: VoiceBackend) -> None:

@@ -1,4 +1,4 @@
-"""The command line: serve, migrate, schema, api-keys, keyring. Errors of settings are one line, never a traceback."""
+"""The command line: serve, migrate, schema, api-keys, keyring, adopt. A wrong setting is one line, no traceback."""
 
 import asyncio
 import os
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from trunkline.adopt_command import adopt
 from trunkline.settings import SettingError, Settings, read_settings
 
 if TYPE_CHECKING:
@@ -222,6 +223,9 @@ async def _sandbox(settings: Settings, ring: "Keyring") -> "AsyncIterator[Sandbo
     finally:
         if voice:
             await voice.aclose()
+
+
+main.add_command(adopt)
 
 
 def command_line() -> None:

@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 import gql
-from gql.context import Context
+from gql.context import Context, context_of
 from gql.endpoint import Endpoint
 from gql.guard import REQUEST_ID, Guard, request_id_of
 from gql.schema import schema
@@ -58,22 +58,32 @@ def open_voice(settings: Settings, keyring: Keyring) -> VoiceBackend:
 
 
 @asynccontextmanager
-async def opened_services(settings: Settings, start: Started, voice: OpenVoice) -> AsyncIterator[Services]:
-    """Everything the use cases need, with the reconciler running; what is under way is finished before it closes."""
+async def services_of(settings: Settings, start: Started, voice: OpenVoice = open_voice) -> AsyncIterator[Services]:
+    """Everything the use cases need; what is under way is finished before it closes."""
     call_timeout = settings.provision_timeout / CALLS_PER_CREATION
     backend = Bounded(voice(settings, start.keyring), call_timeout)
     services = Services(settings, start.keyring, backend, Resolver(), start.installation_id, call_timeout)
-    await take_claims_over(settings)
-    loops = [asyncio.create_task(Reconciler(services).run()), asyncio.create_task(names.watch(services))]
     try:
         yield services
     finally:
         await services.tasks.finish()
-        for loop in loops:
-            loop.cancel()
-        await asyncio.gather(*loops, return_exceptions=True)
         await services.resolver.aclose()
         await backend.aclose()
+
+
+@asynccontextmanager
+async def opened_services(settings: Settings, start: Started, voice: OpenVoice) -> AsyncIterator[Services]:
+    """The same with the reconciler running."""
+    async with services_of(settings, start, voice) as services:
+        await take_claims_over(settings)
+        loops = [asyncio.create_task(Reconciler(services).run()), asyncio.create_task(names.watch(services))]
+        try:
+            yield services
+        finally:
+            await services.tasks.finish()
+            services.stopping.set()  # not cancelled: a cancelled BEGIN keeps SQLite's one connection locked
+            services.work.set()
+            await asyncio.gather(*loops)
 
 
 @dataclass(slots=True)
@@ -128,7 +138,7 @@ def _app(services: Services) -> ASGIApp:
         return await authenticate(services.keyring, header)
 
     def context(caller: Caller, request_id: str) -> Context:
-        return Context(services, caller, request_id)
+        return context_of(services, caller, request_id)
 
     readiness = Readiness(services)
     endpoint = Endpoint(schema, page=PAGE / "index.html", authenticate=known, make_context=context)

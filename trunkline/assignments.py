@@ -84,9 +84,9 @@ async def _swap(before: Assistant | None, after: Assistant | None, trunks: Seque
         async with in_transaction():
             if after and after.trunk_id and not await _lives(after.trunk_id):
                 return TRUNK_NOT_FOUND
-            await _write(before, after)
-            for trunk in trunks:
+            for trunk in sorted(trunks, key=lambda each: each.id):  # trunks before assistants, as everybody locks
                 await _make_due(trunk, at)
+            await _write(before, after)
     except IntegrityError:
         return TRUNK_IN_USE
     return None

@@ -44,7 +44,7 @@ class Outcome:
 
 def visible_assistants(workspace_id: str) -> QuerySet[Assistant]:
     """Every assistant that a workspace may see."""
-    return Assistant.filter(workspace_id=workspace_id).prefetch_related("trunk__legs", "trunk__assistants")
+    return Assistant.filter(workspace_id=workspace_id)
 
 
 async def find_assistant(workspace_id: str, assistant_id: str) -> Assistant | None:
@@ -125,7 +125,7 @@ def _decide(assistant: Assistant, columns: Mapping[str, Any]) -> None:
 def _previous(found: Assistant) -> dict[str, Any]:
     """What to go back to, as JSON. A change that is still undecided goes back to what was before it."""
     columns = {name: getattr(found, name) for name in ("name", "agent_name", "trunk_id")}
-    return found.previous or columns | {"updated_at": found.updated_at.isoformat()}
+    return columns | {"updated_at": found.updated_at.isoformat()} if found.previous is None else found.previous
 
 
 def _problem(failure: Failure, failed_to: str) -> Problem:

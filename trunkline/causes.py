@@ -9,6 +9,7 @@ CODES = {
     VoiceCause.MISSING: Code.OUTCOME_UNKNOWN,
     VoiceCause.MISCONFIGURED: Code.VOICE_MISCONFIGURED,
     VoiceCause.UNAVAILABLE: Code.VOICE_UNAVAILABLE,
+    VoiceCause.BUSY: Code.VOICE_UNAVAILABLE,
     VoiceCause.RATE_LIMITED: Code.RATE_LIMITED,
     VoiceCause.OUTCOME_UNKNOWN: Code.OUTCOME_UNKNOWN,
 }
@@ -16,6 +17,10 @@ DEFINITE = frozenset({VoiceCause.CONFLICT, VoiceCause.REFUSED})  # refused for g
 CERTAIN = frozenset(VoiceCause) - {VoiceCause.OUTCOME_UNKNOWN, VoiceCause.MISSING}  # nothing was done
 WIDE = frozenset({VoiceCause.MISCONFIGURED, VoiceCause.UNAVAILABLE, VoiceCause.RATE_LIMITED})  # concern all trunks
 RETRYABLE = frozenset({Code.VOICE_UNAVAILABLE, Code.RATE_LIMITED, Code.OUTCOME_UNKNOWN})
+TAKEN = VoiceError(
+    VoiceCause.REFUSED,
+    "Another installation has put its marker on this object, so it is left alone; reprovisioning takes it back.",
+)
 NUMBER_IN_USE = Problem(
     Code.NUMBER_IN_USE,
     "This number already rings at another SIP trunk of this voice backend.",

@@ -10,13 +10,13 @@ from tortoise.transactions import in_transaction
 
 from models.assistant import Assistant
 from models.secret import KeyringError, Secret
-from models.sip_trunk import CalledText, InboundAuthorizationType, SipTrunk, SipTrunkType, TrunkStatus
+from models.sip_trunk import InboundAuthorizationType, SipTrunk, SipTrunkType, TrunkStatus
 from models.trunk_leg import LegKind
 from trunkline import claims, database, leases
 from trunkline.causes import CERTAIN, problem_of
 from trunkline.converge import UNREADABLE, converge
 from trunkline.keys import Caller
-from trunkline.legs import content, password_place, text_keys, wanted_legs
+from trunkline.legs import content, password_place, wanted_legs
 from trunkline.phone import without_separators
 from trunkline.problems import Code, Notice, Problem
 from trunkline.services import Services
@@ -112,7 +112,8 @@ async def _update(services: Services, caller: Caller, wish: Wish) -> Change:
         ended = await services.tasks.within(deadline, _apply(services, caller, planned, wish, deadline))
     except (TimeoutError, leases.LeaseLostError):
         ended = planned.ended(None, problem_of(UNDECIDED, FAILED))
-    services.work.set()  # what is left to do is the reconciler's
+    if ended.problems:
+        services.work.set()  # what is left to do is the reconciler's
     return await _with_trunk(caller, wish, ended)
 
 
@@ -238,16 +239,9 @@ async def _persist(caller: Caller, trunk: SipTrunk, planned: _Planned) -> Proble
         async with in_transaction():
             if not await living.update(**columns):
                 raise leases.LeaseLostError
-            await _claim_texts(trunk, planned.wanted)
+            await claims.write_texts(trunk, planned.wanted)
     except IntegrityError:
         found = await claims.obstacle(caller.workspace_id, planned.wanted, trunk.id)
         return claims.told(found)
     trunk.update_from_dict(columns)
     return None
-
-
-async def _claim_texts(trunk: SipTrunk, wanted: NormalizedTrunk) -> None:
-    held = {row.text for row in await CalledText.filter(trunk_id=trunk.id)}
-    for text in text_keys(wanted.called_texts):
-        if text not in held:
-            await CalledText.create(text=text, trunk_id=trunk.id)

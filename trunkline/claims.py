@@ -140,17 +140,20 @@ async def _take_over(services: Services, remains: SipTrunk, order: Order) -> Cla
     async with in_transaction():
         if not await SipTrunk.filter(free, id=remains.id, status__in=HIDDEN).update(**columns):
             return Busy()
-        await CalledText.filter(trunk_id=remains.id).delete()
-        await write_texts(remains, order.wanted)
+        await write_texts(remains, order.wanted)  # what is missing first, in one order for all
+        kept = text_keys(order.wanted.called_texts)
+        await CalledText.filter(trunk_id=remains.id).exclude(text__in=kept).delete()
         await _bind(order, remains)
     remains.update_from_dict(columns)
     return Claim(remains, continued=True)
 
 
 async def write_texts(trunk: SipTrunk, wanted: NormalizedTrunk) -> None:
-    """Claim the texts for the trunk; IntegrityError when one of them is somebody else's."""
+    """Claim the texts that the trunk does not hold yet; IntegrityError when one of them is somebody else's."""
+    held = {row.text for row in await CalledText.filter(trunk_id=trunk.id)}
     for text in text_keys(wanted.called_texts):
-        await CalledText.create(text=text, trunk_id=trunk.id)
+        if text not in held:
+            await CalledText.create(text=text, trunk_id=trunk.id)
 
 
 async def _bind(order: Order, trunk: SipTrunk) -> None:

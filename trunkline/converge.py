@@ -15,15 +15,16 @@ from models.secret import KeyringError
 from models.sip_trunk import CalledText, RetiredTrunk, SipTrunk, TrunkStatus
 from models.trunk_leg import LegKind, LegState, TrunkLeg
 from trunkline import database, leases
-from trunkline.causes import CODES, DEFINITE, WIDE, is_retryable
+from trunkline.causes import CODES, DEFINITE, TAKEN, WIDE, is_retryable
 from trunkline.legs import content, dispatch_rule, own_text_keys, wanted_legs
 from trunkline.provisioning import make_leg, own_objects, refuse_rivals, remove
 from trunkline.services import Services
 from trunkline.snapshots import columns_of
-from trunkline.voice import DispatchRule, Leg, Marker, VoiceCause, VoiceError
+from trunkline.voice import Leg, Marker, VoiceCause, VoiceError
 
 REMOVAL_ORDER = (LegKind.DISPATCH, LegKind.INBOUND, LegKind.OUTBOUND)  # a rule must not outlive its trunk
 UNREADABLE = VoiceError(VoiceCause.REFUSED, "The stored password cannot be decrypted; set it again.")
+CALLED_BY = ("phone_number", "sip_calling_format")  # what decides which texts the inbound leg answers to
 BACK_OFF_SECONDS = 1.0
 BACK_OFF_MAX_SECONDS = 300.0
 CLEAN: dict[str, Any] = {
@@ -62,7 +63,7 @@ async def _attempt(services: Services, trunk: SipTrunk) -> VoiceError | None:
         return error
     except KeyringError:  # one trunk's damage, told at that trunk; the others go on
         for leg in legs.values():
-            await _note_failure(services, leg, UNREADABLE)
+            await _note_failure(services, trunk, leg, UNREADABLE)
         return UNREADABLE
     return None
 
@@ -85,25 +86,57 @@ async def _make_all(services: Services, trunk: SipTrunk, legs: dict[LegKind, Tru
 
 async def _make(services: Services, trunk: SipTrunk, leg: TrunkLeg | None, wanted: Leg) -> TrunkLeg:
     """Make one leg equal to what is wanted; nothing is sent when it is already."""
-    leg = leg or TrunkLeg(trunk_id=trunk.id, kind=wanted.kind, state=LegState.PENDING)
+    if leg is None:  # written down before the first call: who removes the trunk must know that a leg may exist
+        leg = TrunkLeg(trunk_id=trunk.id, kind=wanted.kind, state=LegState.PENDING)
+        await _save(trunk, leg)
     if leg.state is LegState.READY and services.keyring.agrees(leg.applied_fingerprint, content(wanted)):
         return leg
     await leases.keep(services, trunk)
     try:
+        await _refuse_what_is_others(services, trunk, leg, wanted)
         leg.voice_id = await _written(services, leg, wanted)
     except VoiceError as error:
-        await _note_failure(services, leg, error)
+        await _note_failure(services, trunk, leg, error)
         raise
     at = await database.now()
     fingerprint = services.keyring.digest_of(content(wanted))
     applied = {"applied_revision": trunk.revision, "applied_fingerprint": fingerprint, "checked_at": at}
-    await leg.update_from_dict({**CLEAN, **applied, "state": LegState.READY}).save()
+    await _save(trunk, leg.update_from_dict({**CLEAN, **applied, "state": LegState.READY}))
     return leg
 
 
-async def _written(services: Services, leg: TrunkLeg, wanted: Leg) -> str:
-    if isinstance(wanted, DispatchRule):
+async def _save(trunk: SipTrunk, leg: TrunkLeg) -> None:
+    """Write the leg down as long as the lease is ours: who has lost it knows less than the row."""
+    async with in_transaction():
+        await _hold(trunk)
+        await leg.save()
+
+
+async def _hold(trunk: SipTrunk) -> None:
+    """Lock the trunk's row for the rest of the transaction, if the lease is ours."""
+    if not await SipTrunk.filter(id=trunk.id, lease_owner=trunk.lease_owner).update(lease_owner=trunk.lease_owner):
+        raise leases.LeaseLostError
+
+
+async def _refuse_what_is_others(services: Services, trunk: SipTrunk, leg: TrunkLeg, wanted: Leg) -> None:
+    """LiveKit checks nothing when an object is written again: neither whose it is now, nor what others hold already."""
+    if await _is_taken(services, leg):
+        raise TAKEN
+    kept = trunk.previous or {}
+    moved = any(kept.get(name, getattr(trunk, name)) != getattr(trunk, name) for name in CALLED_BY)
+    if leg.kind is LegKind.DISPATCH or (leg.kind is LegKind.INBOUND and (moved or leg.state is LegState.DRIFTED)):
         await refuse_rivals(services.voice, wanted, leg.voice_id)
+
+
+async def _is_taken(services: Services, leg: TrunkLeg) -> bool:
+    """Whether another installation has put its marker on the object of a leg that was marked for it."""
+    if leg.state is not LegState.REFUSED or not leg.voice_id:
+        return False
+    held = await services.voice.find(leg.kind, leg.voice_id)
+    return held is not None and held.marker is not None and held.marker.installation != services.installation_id
+
+
+async def _written(services: Services, leg: TrunkLeg, wanted: Leg) -> str:
     if leg.voice_id and leg.state is not LegState.MISSING:
         try:
             await services.voice.replace(leg.voice_id, wanted)
@@ -125,20 +158,23 @@ async def _unmake(services: Services, trunk: SipTrunk, kind: LegKind, leg: Trunk
     await leases.keep(services, trunk)
     try:
         if leg and leg.voice_id:
-            await services.voice.delete(kind, leg.voice_id)
+            if not await _is_taken(services, leg):
+                await services.voice.delete(kind, leg.voice_id)
         else:
             marker = Marker(services.installation_id, trunk.workspace_id, trunk.id, kind, trunk.revision)
             await remove(services.voice, await own_objects(services.voice, marker))
     except VoiceError as error:
         if leg:
             leg.state = LegState.REMOVING
-            await _note_failure(services, leg, error)
+            await _note_failure(services, trunk, leg, error)
         raise
     if leg:
-        await leg.delete()
+        async with in_transaction():
+            await _hold(trunk)
+            await leg.delete()
 
 
-async def _note_failure(services: Services, leg: TrunkLeg, error: VoiceError) -> None:
+async def _note_failure(services: Services, trunk: SipTrunk, leg: TrunkLeg, error: VoiceError) -> None:
     """Write the failure down. What concerns the whole backend is not counted against the trunk."""
     at = await database.now()
     leg.attempts += error.cause not in WIDE
@@ -151,7 +187,7 @@ async def _note_failure(services: Services, leg: TrunkLeg, error: VoiceError) ->
     leg.error_code, leg.error_message = CODES[error.cause], error.detail
     leg.error_retryable, leg.error_at = is_retryable(error), at
     leg.next_attempt_at = None if error.cause in DEFINITE else at + _pause(services, leg.attempts)
-    await leg.save()
+    await _save(trunk, leg)
 
 
 def _pause(services: Services, attempts: int) -> timedelta:
@@ -188,8 +224,8 @@ async def _decide(trunk: SipTrunk, status: TrunkStatus) -> None:
 
 
 async def _next_attempt(services: Services, trunk: SipTrunk) -> datetime:
-    noted = await TrunkLeg.filter(trunk_id=trunk.id).exclude(next_attempt_at=None).order_by("next_attempt_at").first()
-    at = await database.now()
+    at = await database.now()  # a time that has passed is an older failure's
+    noted = await TrunkLeg.filter(trunk_id=trunk.id, next_attempt_at__gt=at).order_by("next_attempt_at").first()
     return noted.next_attempt_at if noted and noted.next_attempt_at else at + _pause(services, 1)
 
 
@@ -230,9 +266,9 @@ async def _take_assistant_back(assistant: Assistant) -> None:
     assistant.update_from_dict(assistant.previous | {"updated_at": updated_at, "previous": None})
     try:
         async with in_transaction():
+            await SipTrunk.filter(id=trunk_id).update(next_attempt_at=await database.now())
             assistant.answers_trunk_id = trunk_id
             await assistant.save()
-            await SipTrunk.filter(id=trunk_id).update(next_attempt_at=await database.now())
     except IntegrityError:
         assistant.update_from_dict({"trunk_id": None, "answers_trunk_id": None})
         await assistant.save()

@@ -11,11 +11,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 import structlog
+from tortoise.expressions import Subquery
 
 from models.sip_trunk import SipTrunk, TrunkStatus
 from models.trunk_leg import LegKind, LegState, TrunkLeg
-from trunkline import database
-from trunkline.causes import CODES
+from trunkline import database, leases
+from trunkline.causes import CODES, TAKEN
 from trunkline.legs import content
 from trunkline.services import Services
 from trunkline.voice import Held, Marker, VoiceCause
@@ -25,7 +26,6 @@ BETWEEN_BREATHS = 500  # objects compared before the requests of this process ha
 COLUMNS = ("id", "trunk_id", "trunk__workspace_id", "kind", "voice_id", "applied_fingerprint")
 UNSETTLED = (LegState.PENDING, LegState.MISSING, LegState.DRIFTED, LegState.REMOVING)
 LIVING = (TrunkStatus.ACTIVE, TrunkStatus.DEGRADED)
-TAKEN = "Another installation has put its marker on this object, so it is left alone; reprovisioning takes it back."
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -81,9 +81,11 @@ async def confirm(services: Services, suspects: Iterable[Suspect]) -> None:
             await _mark(suspect, state)
 
 
-async def wake() -> None:
+async def wake(services: Services) -> None:
     """Make due what is marked and waits for nobody: a mark may fall in between a worker's look and its last word."""
-    idle = TrunkLeg.filter(trunk__status__in=LIVING, trunk__next_attempt_at=None, trunk__lease_owner=None)
+    free = SipTrunk.filter(leases.free_at(services, await database.now()))
+    free_ids = free.filter(status__in=LIVING, next_attempt_at=None).values("id")
+    idle = TrunkLeg.filter(trunk_id__in=Subquery(free_ids))
     waiting = {str(each) for each in await idle.filter(state__in=UNSETTLED).values_list("trunk_id", flat=True)}
     refused = TrunkLeg.filter(trunk_id__in=waiting, state=LegState.REFUSED)  # asking again changes nothing
     waiting -= {str(each) for each in await refused.values_list("trunk_id", flat=True)}
@@ -120,7 +122,7 @@ async def _mark(suspect: Suspect, state: LegState) -> None:
 
 def _taken(at: datetime) -> dict[str, Any]:
     code = CODES[VoiceCause.REFUSED]
-    return {"error_code": code, "error_message": TAKEN, "error_retryable": False, "error_at": at}
+    return {"error_code": code, "error_message": TAKEN.detail, "error_retryable": False, "error_at": at}
 
 
 async def _make_due(trunk_id: str, at: datetime) -> None:

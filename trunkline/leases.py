@@ -1,7 +1,8 @@
 """Leases: one worker at a trunk at a time, over all replicas. LiveKit cannot be fenced, so time is left on purpose.
 
-A lease is a random token and an end by the database's clock. It is renewed right before each call, and a lease that ran
-out is free only one call's deadline later: whatever its dead holder sent has ended by then.
+A lease is a random token and an end by the database's clock. It is renewed right before each leg, for longer than the
+most calls that a leg can need, and a lease that ran out is free only one call's deadline later: whatever its dead
+holder sent has ended by then.
 """
 
 import asyncio
@@ -19,8 +20,8 @@ from trunkline import database
 from trunkline.services import Services
 
 WAIT_SECONDS = 0.05
-CALLS_PER_LEASE = 8  # a lease lasts this many call deadlines
-BATCH = 32
+CALLS_PER_LEASE = 12  # a lease lasts this many call deadlines
+BATCH = 8  # half of the slots of trunkline.voice.bounded: requests have the other half
 NO_LEASE: dict[str, Any] = {"lease_owner": None, "lease_until": None}
 
 

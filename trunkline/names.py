@@ -13,7 +13,7 @@ from models.trunk_leg import LegKind, LegState, TrunkLeg
 from trunkline import database
 from trunkline.address_rules import address_is_allowed, needs_resolving
 from trunkline.log import log_unexpected
-from trunkline.problems import Problem
+from trunkline.problems import Code, Problem
 from trunkline.services import Services
 
 BATCH = 100  # names per interval
@@ -24,10 +24,10 @@ log = structlog.get_logger(__name__)
 
 
 async def watch(services: Services) -> None:
-    """Batch after batch through all trunks, for ever, until cancelled."""
+    """Batch after batch through all trunks, until the process ends."""
     last_id = ""
-    while True:
-        await asyncio.sleep(services.settings.reconcile_interval)
+    while not services.stopping.is_set():
+        await services.rest(services.settings.reconcile_interval)
         try:
             last_id = await look_again(services, last_id)
         except database.UNUSABLE as error:
@@ -46,6 +46,8 @@ async def _look(services: Services, trunk: SipTrunk) -> None:
     problem = address_is_allowed(trunk.sip_address, addresses, services.settings.allowed_networks)
     if problem:
         await _degrade(trunk, problem)
+    elif addresses:
+        await _clear(services, trunk)
 
 
 async def _degrade(trunk: SipTrunk, problem: Problem) -> None:
@@ -56,3 +58,11 @@ async def _degrade(trunk: SipTrunk, problem: Problem) -> None:
     if await leg.update(state=LegState.REFUSED, error_at=await database.now(), **told):
         await SipTrunk.filter(id=trunk.id, status=TrunkStatus.ACTIVE).update(status=TrunkStatus.DEGRADED)
         log.warning("address_not_allowed", trunk=trunk.id)
+
+
+async def _clear(services: Services, trunk: SipTrunk) -> None:
+    """The name is fine again: the leg is written once more, and with that the trunk is what it was."""
+    marked = TrunkLeg.filter(trunk_id=trunk.id, kind=LegKind.OUTBOUND, error_code=Code.ADDRESS_NOT_ALLOWED)
+    if await marked.update(state=LegState.PENDING):
+        await SipTrunk.filter(id=trunk.id).update(next_attempt_at=await database.now())
+        services.work.set()

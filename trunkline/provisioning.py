@@ -5,13 +5,17 @@ nothing is made in its place and the claim stays until the absence is proven (tr
 """
 
 import contextlib
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator
 
-from models.sip_trunk import RetiredTrunk
+from models.sip_trunk import RetiredTrunk, SipTrunk
 from models.trunk_leg import LegKind
+from trunkline.phone import called_text_key
 from trunkline.services import Services
-from trunkline.voice import DispatchRule, Held, Leg, Marker, VoiceBackend, VoiceCause, VoiceError
-from trunkline.voice.verdicts import rule_conflict
+from trunkline.voice import DispatchRule, Held, InboundTrunk, Leg, Marker, VoiceBackend, VoiceCause, VoiceError
+from trunkline.voice.verdicts import conflict, rule_conflict
+
+CHUNK = 1000
 
 
 async def make_leg(services: Services, leg: Leg, *, continued: bool) -> str:
@@ -65,17 +69,23 @@ async def own_objects(voice: VoiceBackend, marker: Marker) -> list[Held]:
     return [held for held in everything if held.marker and held.marker.identity == marker.identity]
 
 
-async def refuse_rivals(voice: VoiceBackend, rule: DispatchRule, voice_id: str | None) -> None:
-    """Raise CONFLICT when another rule names the trunk: LiveKit lets a rule move there, then answers calls with 503.
+async def refuse_rivals(voice: VoiceBackend, leg: Leg, voice_id: str | None) -> None:
+    """Raise CONFLICT when another object has the leg's number or trunk: LiveKit lets it move there, then both fail.
 
-    `voice_id`: the rule's own id, which tells it when its marker was overwritten.
+    `voice_id`: the leg's own id, which tells it when its marker was overwritten.
     """
-    marker = Marker.from_metadata(rule.metadata)
-    for held in await voice.list(LegKind.DISPATCH):
-        shares = isinstance(held.leg, DispatchRule) and not set(rule.trunk_ids).isdisjoint(held.leg.trunk_ids)
+    marker, wanted = Marker.from_metadata(leg.metadata), _exclusive(leg)
+    for held in await voice.list(leg.kind):
         own = held.voice_id == voice_id or (held.marker and marker and held.marker.identity == marker.identity)
-        if shares and not own:
-            raise rule_conflict()
+        if not own and not wanted.isdisjoint(_exclusive(held.leg)):
+            raise rule_conflict() if leg.kind is LegKind.DISPATCH else conflict()
+
+
+def _exclusive(leg: Leg) -> set[str]:
+    """What only one object of its kind may have: the texts of an inbound trunk, the trunk of a rule."""
+    if isinstance(leg, DispatchRule):
+        return set(leg.trunk_ids)
+    return {called_text_key(number) for number in leg.numbers} if isinstance(leg, InboundTrunk) else set()
 
 
 async def _retired_remains(services: Services, leg: Leg) -> list[Held]:
@@ -99,4 +109,22 @@ def trunk_of(held: Held) -> str:
 
 async def retired_among(trunk_ids: Iterable[str]) -> set[str]:
     """Which of these trunks are gone for good."""
-    return {row.id for row in await RetiredTrunk.filter(id__in=list(trunk_ids))}
+    found: set[str] = set()
+    for some in _chunks(trunk_ids):
+        found |= {row.id for row in await RetiredTrunk.filter(id__in=some)}
+    return found
+
+
+async def living_among(trunk_ids: Iterable[str]) -> set[str]:
+    """Which of these trunks have a row."""
+    found: set[str] = set()
+    for some in _chunks(trunk_ids):
+        found |= {row.id for row in await SipTrunk.filter(id__in=some).only("id")}
+    return found
+
+
+def _chunks(ids: Iterable[str]) -> Iterator[list[str]]:
+    """Each id once, in helpings that both databases take as parameters."""
+    rest = iter(sorted(set(ids)))
+    while some := list(itertools.islice(rest, CHUNK)):
+        yield some

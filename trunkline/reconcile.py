@@ -9,7 +9,7 @@ and reported: the database is older than the object.
 import asyncio
 import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -24,7 +24,7 @@ from trunkline.claims import Claim
 from trunkline.converge import converge
 from trunkline.drift import Sighting, Suspect
 from trunkline.log import log_unexpected
-from trunkline.provisioning import remove, retired_among
+from trunkline.provisioning import living_among, remove, retired_among
 from trunkline.services import Services
 from trunkline.voice import VoiceError
 
@@ -57,11 +57,11 @@ class Reconciler:
     told: dict[str, int] = field(default_factory=dict)  # what the operator was told last, so that it is told once
 
     async def run(self) -> None:
-        """Until cancelled: a pass at every interval, and in between whatever is due."""
-        while True:
+        """Until the process ends: a pass at every interval, and in between whatever is due."""
+        while not self.services.stopping.is_set():
             pause = await self._turn_or_survive()
             if self.failures:  # the circuit is open, and nobody's request closes it early
-                await asyncio.sleep(pause)
+                await self.services.rest(pause)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(0 if self.failures else pause):
                     await self.services.work.wait()
@@ -125,12 +125,21 @@ class Reconciler:
         After such a failure it begins with one trunk and doubles, so that a backend which returns is not trampled.
         """
         limit = 1 if self.failures else leases.BATCH
-        while due := await leases.take_due(self.services, limit):
-            errors = await asyncio.gather(*(self._converged(trunk) for trunk in due))
-            wide = next((error for error in errors if error and error.cause in WIDE), None)
+        while not self.services.stopping.is_set() and (due := await leases.take_due(self.services, limit)):
+            errors = await asyncio.gather(*(self._converged(trunk) for trunk in due), return_exceptions=True)
+            for trunk, error in zip(due, errors, strict=True):
+                if isinstance(error, Exception) and not isinstance(error, VoiceError):
+                    await self._postpone(trunk, error)
+            wide = next((error for error in errors if isinstance(error, VoiceError) and error.cause in WIDE), None)
             if wide:
                 raise wide
             limit = min(2 * limit, leases.BATCH)
+
+    async def _postpone(self, trunk: SipTrunk, error: Exception) -> None:
+        """What nobody expected of one trunk must not keep the others waiting."""
+        log_unexpected(error)
+        later = await database.now() + timedelta(seconds=self.services.settings.reconcile_interval)
+        await SipTrunk.filter(id=trunk.id).update(next_attempt_at=later)
 
     async def _converged(self, trunk: SipTrunk) -> VoiceError | None:
         try:
@@ -149,17 +158,17 @@ class Reconciler:
         try:
             seen = await drift.look(self.services)
             ours = [each for each in seen.values() if each.is_of(self.services.installation_id)]
-            releasing = [await self._release(claim, ours) for claim in leased]
+            releasing = [await self._tried(self._release(claim, ours), claim.trunk.id) for claim in leased]
         finally:
             await asyncio.shield(_give_back(leased))
         self.suspects = await drift.suspects_among(self.services, seen)
         unsettled = {each.trunk_id for each in self.suspects}
         await self._confirm_some()
-        await drift.wake()
+        await drift.wake(self.services)
         at = await database.now()
         self.services.health.seen(at, None)
         self.services.health.reconciled_at = at
-        unowned = await _unowned(ours, unsettled)
+        unowned = await self._unowned(ours, unsettled)
         return await self._sweep(unowned) or any(releasing)
 
     async def _confirm_some(self) -> None:
@@ -183,6 +192,18 @@ class Reconciler:
             await claim.held.update(absent_since=await database.now())
         return True
 
+    async def _unowned(self, ours: Sequence[Sighting], unsettled: set[str]) -> list[Sighting]:
+        """Our objects that no leg owns, of trunks at which nobody works: who works may be about to take one of them.
+
+        Read after the list, so that the database is the newer; trunks before legs, for a claim turns into legs.
+        `unsettled`: trunks whose legs were not found as written, for they may take one of these instead.
+        """
+        idle = leases.free_at(self.services, await database.now())
+        settled = Q(status__in=SETTLED, next_attempt_at=None) & idle
+        spared = unsettled | {row.id for row in await SipTrunk.exclude(settled).only("id")}
+        owned = {str(each) for each in await TrunkLeg.exclude(voice_id=None).values_list("voice_id", flat=True)}
+        return [each for each in ours if each.held.voice_id not in owned and each.trunk_id not in spared]
+
     async def _sweep(self, unowned: Sequence[Sighting]) -> bool:
         """Remove what is given up and was seen for the settle time; too much at once stops the sweep."""
         given_up = await _given_up(unowned)
@@ -195,14 +216,25 @@ class Reconciler:
         if too_many:
             return False
         for each in doomed:
-            await self._remove(each)
+            await self._tried(self._remove(each), each.trunk_id)
         return len(given_up) > len(doomed)
 
-    async def _remove(self, orphan: Sighting) -> None:
+    async def _tried(self, removal: Awaitable[bool], trunk_id: str) -> bool:
+        """One object that cannot be removed must not keep everything else waiting. True: look again."""
+        try:
+            return await removal
+        except VoiceError as error:
+            if error.cause in WIDE:
+                raise
+            log.warning("removal_failed", trunk=trunk_id, cause=error.cause)
+            return True
+
+    async def _remove(self, orphan: Sighting) -> bool:
         """Remove one object, unless a leg has taken it since we looked."""
         if not await TrunkLeg.exists(voice_id=orphan.held.voice_id):
             await remove(self.services.voice, [orphan.held])
             log.info("orphan_removed", voice_id=orphan.held.voice_id, trunk=orphan.trunk_id)
+        return False
 
     def _tell(self, event: str, count: int, advice: str) -> None:
         if count and self.told.get(event) != count:
@@ -210,23 +242,10 @@ class Reconciler:
         self.told[event] = count
 
 
-async def _unowned(ours: Sequence[Sighting], unsettled: set[str]) -> list[Sighting]:
-    """Our objects that no leg owns, of trunks at which nobody works: who works may be about to take one of them.
-
-    Read after the list, so that the database is the newer; trunks before legs, for a claim turns into legs.
-    `unsettled`: trunks whose legs were not found as written, for they may take one of these instead.
-    """
-    settled = Q(status__in=SETTLED, next_attempt_at=None, lease_owner=None)
-    spared = unsettled | {row.id for row in await SipTrunk.exclude(settled).only("id")}
-    owned = {str(each) for each in await TrunkLeg.exclude(voice_id=None).values_list("voice_id", flat=True)}
-    return [each for each in ours if each.held.voice_id not in owned and each.trunk_id not in spared]
-
-
 async def _given_up(unowned: Sequence[Sighting]) -> list[Sighting]:
     """Second objects of a living leg, and objects of trunks that are gone for good."""
-    trunk_ids = [each.trunk_id for each in unowned]
-    living = {row.id for row in await SipTrunk.filter(id__in=trunk_ids).only("id")}
-    known = living | await retired_among(trunk_ids)
+    trunk_ids = {each.trunk_id for each in unowned}
+    known = await living_among(trunk_ids) | await retired_among(trunk_ids)
     return [each for each in unowned if each.trunk_id in known]
 
 

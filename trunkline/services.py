@@ -1,6 +1,7 @@
 """What the use cases work with, put together once by the composition root."""
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -46,8 +47,9 @@ class Tasks:
         return task
 
     async def finish(self) -> None:
-        """Wait for all that is under way."""
-        await asyncio.gather(*self._running, return_exceptions=True)
+        """Wait for all that is under way, and for what that starts."""
+        while self._running:
+            await asyncio.gather(*self._running, return_exceptions=True)
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:
@@ -88,3 +90,10 @@ class Services:
     tasks: Tasks = field(default_factory=Tasks)
     health: Health = field(default_factory=Health)
     work: asyncio.Event = field(default_factory=asyncio.Event)  # set: the reconciler has something to do at once
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set: the loops end with what they are at
+
+    async def rest(self, seconds: float) -> None:
+        """Wait, unless the process is about to end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.stopping.wait()

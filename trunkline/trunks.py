@@ -145,7 +145,9 @@ async def _mark_deleting(trunk_id: str) -> list[Assistant]:
             status=TrunkStatus.DELETING, previous=None, next_attempt_at=at, updated_at=at
         )
         assistants = await Assistant.filter(trunk_id=trunk_id).order_by("id")
-        await Assistant.filter(trunk_id=trunk_id).update(trunk_id=None, answers_trunk_id=None, previous=None, updated_at=at)
+        await Assistant.filter(trunk_id=trunk_id).update(
+            trunk_id=None, answers_trunk_id=None, previous=None, updated_at=at
+        )
     for assistant in assistants:
         assistant.update_from_dict({"trunk_id": None, "answers_trunk_id": None, "updated_at": at})
     return assistants

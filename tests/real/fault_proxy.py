@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -56,13 +56,19 @@ class Answer:
 Fault = DropRequest | DropReply | Delay | Hold | Answer
 
 
+def passing(_method: str) -> Fault:
+    """Let every request pass."""
+    return Delay()
+
+
 @dataclass
 class FaultProxy:
-    """`requests` and `forwarded` hold the names of the RPC methods, in order."""
+    """`requests` and `forwarded` hold the RPC methods' names, in order. `plan` decides when `faults` is empty."""
 
     upstream: str
     url: str = ""
     faults: deque[Fault] = field(default_factory=deque)
+    plan: Callable[[str], Fault] = passing
     requests: list[str] = field(default_factory=list)
     forwarded: list[str] = field(default_factory=list)
     connections: set[asyncio.Task[None]] = field(default_factory=set)
@@ -92,7 +98,7 @@ class FaultProxy:
                 await writer.wait_closed()
 
     async def _reply_to(self, request: bytes, reader: asyncio.StreamReader) -> bytes:
-        match self.faults.popleft() if self.faults else Delay():
+        match self.faults.popleft() if self.faults else self.plan(_method_of(request)):
             case DropRequest():
                 return b""
             case DropReply(keep):

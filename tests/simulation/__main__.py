@@ -47,7 +47,12 @@ def _in_a_child(seeds: range, until: float, trace: Path | None) -> int:
 
 def _run(seed: int, trace: Path | None) -> int:
     began = time.perf_counter()
-    world = World(seed, drawn_climate(seed), keep_trace=trace is not None).run()
+    world = World(seed, drawn_climate(seed), keep_trace=trace is not None)
+    try:
+        world.run()
+    except BaseException as error:
+        error.add_note(f"seed {seed}")
+        raise
     if trace:
         trace.write_text("".join(world.trace.lines))
     asked = sum(client.asked for client in world.clients)

@@ -48,7 +48,7 @@ class Front:
 
     async def ask(self, what: str, work: Work) -> Any:
         """The result of the work at some replica, or Unanswered."""
-        while not self.replicas:  # noqa: ASYNC110  # a client knocks again and again
+        while not self.replicas:  # a client knocks again and again
             await asyncio.sleep(0.5)
         replica = self.replicas[self.draw.choice(list(self.replicas))]
         answer: asyncio.Future[Any] = self.loop.create_future()

@@ -200,7 +200,9 @@ class World:
         """Wait for the truth as long as it may take, then see that nothing moves any more."""
         until = self.loop.now + QUIET_SECONDS
         await asyncio.sleep(self.latest)
-        while (problems := Ending(self.book, self.network, self.eye).problems) and self.loop.now < until:  # noqa: ASYNC110  # others' work is looked at
+        while (
+            problems := Ending(self.book, self.network, self.eye).problems
+        ) and self.loop.now < until:  # others' work is looked at
             await asyncio.sleep(self.patience)
         if problems:
             self.fail(f"not true after {QUIET_SECONDS:.0f} s: {'; '.join(problems)}")

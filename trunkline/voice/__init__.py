@@ -136,6 +136,7 @@ class VoiceCause(StrEnum):
     MISSING = "MISSING"  # no object has this id
     MISCONFIGURED = "MISCONFIGURED"  # credentials, URL, no Redis: concerns all trunks, nothing was done
     UNAVAILABLE = "UNAVAILABLE"  # never reached; nothing was done
+    BUSY = "BUSY"  # too much of our own under way; nothing was sent
     RATE_LIMITED = "RATE_LIMITED"  # nothing was done
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"  # timeout, 5xx, dropped or undecodable reply
 

@@ -20,7 +20,7 @@ class Bounded:
     """Fulfils VoiceBackend around another one: every call ends within `call_timeout` seconds, `slots` run at a time.
 
     The wait for a slot counts and takes half of the time at most, since a call sent too late could only end unknown.
-    Whoever got no slot is UNAVAILABLE, for nothing was sent; so is a read without an answer.
+    Whoever got no slot is BUSY, for nothing was sent; a read without an answer is UNAVAILABLE.
     """
 
     def __init__(self, inner: VoiceBackend, call_timeout: float, slots: int = SLOTS) -> None:
@@ -83,4 +83,4 @@ class Bounded:
             async with asyncio.timeout(self._call_timeout * WAIT_SHARE):
                 await self._slots.acquire()
         except TimeoutError:
-            raise VoiceError(VoiceCause.UNAVAILABLE, BUSY) from None
+            raise VoiceError(VoiceCause.BUSY, BUSY) from None

@@ -44,7 +44,7 @@ TRANSPORTS_BACK = {value: transport for transport, value in TRANSPORTS.items()}
 ENCRYPTIONS_BACK = {value: encryption for encryption, value in ENCRYPTIONS.items()}
 NEVER_WRITTEN = frozenset({  # fields that change how calls are treated and that no leg says
     "allowed_numbers", "auth_realm", "headers", "headers_to_attributes", "attributes_to_headers", "include_headers",
-    "ringing_timeout_status", "max_call_duration", "from_host",
+    "ringing_timeout_status", "max_call_duration", "from_host", "krisp_enabled",
 })  # fmt: skip
 MEDIA_NEVER_WRITTEN = frozenset({"only_listed_codecs", "codecs", "media_timeout"})
 RULE_NEVER_WRITTEN = frozenset({
