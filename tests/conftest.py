@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 REAL_SERVER = "real server"
+TOLD = ("crash matrix", "fault storm")  # what a test has to say, by record_property
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +20,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if met:
         terminalreporter.section("real servers")
         terminalreporter.line(", ".join(f"{server}: {count} tests" for server, count in sorted(met.items())))
+    for title in TOLD:
+        lines = [str(value) for report in done for name, value in report.user_properties if name == title]
+        if lines:
+            terminalreporter.section(title)
+        for line in lines:
+            terminalreporter.line(line)
     missing = Counter(_reason(report) for report in terminalreporter.getreports("skipped"))
     if missing:
         terminalreporter.section("NOT TESTED: A REAL SERVER IS MISSING", red=True, bold=True)

@@ -1,25 +1,95 @@
-"""A sample of the crash matrix on a real livekit-server, and on PostgreSQL with it."""
+"""The crash matrix on real servers: a fixed sample on PostgreSQL and LiveKit with two replicas, rows on LiveKit alone.
 
+The whole matrix runs on LiveKit with TRUNKLINE_FULL=1.
+"""
+
+import asyncio
+import itertools
+import os
+import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.crash_matrix import ROWS, Row, quick_environment, survives_every_point
-from tests.real.servers import LiveKitServer
+from models.secret import Keyring
+from tests.crash_matrix import Stage, quick_environment, survives, survives_every_point
+from tests.crash_rows import ROWS
+from tests.crashing import Scene
+from tests.real.servers import LiveKitServer, Postgres
 
-ON_LIVEKIT = {"TRUNKLINE_PROVISION_TIMEOUT": "3", "TRUNKLINE_SETTLE_TIME": "1"}
+SLOWER = {"TRUNKLINE_PROVISION_TIMEOUT": "3", "TRUNKLINE_SETTLE_TIME": "0.5"}
+ON_LIVEKIT = tuple(ROWS) if os.environ.get("TRUNKLINE_FULL") == "1" else ("create", "assign")
+SAMPLE = {
+    "create": (3, 6, 9),
+    "create with a key": (5, 11),
+    "create in the background": (6, 14),
+    "create, taken over after an unknown outcome": (18,),
+    "update in place": (8, 13, 20),
+    "update of the number": (10,),
+    "delete with an assistant": (4, 11),
+    "assign": (6, 9),
+    "reassign": (11,),
+    "repair of everything": (16,),
+}
+AT_ONCE = 6  # a survivor waits for the lease of the dead one
+
+Note = Callable[[str, object], None]
 
 
-def real_environment(folder: Path, livekit: LiveKitServer) -> dict[str, str]:
-    server = {
-        "LIVEKIT_URL": livekit.url,
-        "LIVEKIT_API_KEY": livekit.api_key,
-        "LIVEKIT_API_SECRET": livekit.api_secret,
-    }
-    return quick_environment(folder) | server | ON_LIVEKIT
+def new_base() -> str:
+    """How the numbers of one point begin: the server is the same one for all."""
+    return f"+4930{secrets.randbelow(10**8):08}"
 
 
-@pytest.mark.parametrize("row", ROWS[:2], ids=lambda row: row.name)
-async def test_a_death_at_any_point_is_survived_on_livekit(tmp_path: Path, livekit: LiveKitServer, row: Row) -> None:
-    points = await survives_every_point(row, lambda point: real_environment(tmp_path / str(point), livekit))
+def on_livekit(name: str, folder: Path, livekit: LiveKitServer) -> Stage:
+    def scene(point: int) -> Scene:
+        place = folder / str(point)
+        place.mkdir()
+        return Scene(name, quick_environment(place) | livekit.environment | SLOWER, new_base())
+
+    return Stage(scene, fresh=True)
+
+
+def on_both(name: str, folder: Path, livekit: LiveKitServer, postgres: Postgres) -> Stage:
+    """Two replicas: one dies, the other one is there all the time."""
+    alone = on_livekit(name, folder, livekit)
+
+    def scene(point: int) -> Scene:
+        shared = {
+            "TRUNKLINE_DATABASE_URL": postgres.new_database(),
+            "TRUNKLINE_SECRET_KEYS": Keyring.generate("k1"),
+        }
+        made = alone.scene(point)
+        return Scene(name, made.environment | shared, made.base)
+
+    return Stage(scene, fresh=True, beside=True)
+
+
+@pytest.mark.parametrize("name", ON_LIVEKIT)
+async def test_a_death_at_any_point_is_survived_on_livekit(
+    tmp_path: Path, livekit: LiveKitServer, name: str, record_property: Note
+) -> None:
+    points = await survives_every_point(ROWS[name], on_livekit(name, tmp_path, livekit))
     assert len(points) >= 8
+    record_property("crash matrix", f"LiveKit: {name}: {len(points)} points, 0 failures")
+
+
+async def test_the_other_replica_takes_over_what_a_dead_one_left(
+    tmp_path: Path, livekit: LiveKitServer, postgres: Postgres, record_property: Note
+) -> None:
+    slots = asyncio.Semaphore(AT_ONCE)
+    folders = itertools.count()
+
+    async def one(name: str, point: int) -> str:
+        folder = tmp_path / str(next(folders))
+        folder.mkdir()
+        async with slots:
+            played = await asyncio.to_thread(survives, ROWS[name], on_both(name, folder, livekit, postgres), point)
+        return f"{name} {point} {'lived' if played.lived else played.points[-1]}"
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(one(name, point)) for name, points in SAMPLE.items() for point in points]
+    told = [task.result() for task in tasks]
+    assert not [each for each in told if each.endswith("lived")], told
+    record_property("crash matrix", f"PostgreSQL, LiveKit, two replicas: {len(told)} points, 0 failures")
