@@ -60,10 +60,6 @@ def _each_once(method: Method, fault: Fail) -> Plan:
     return lambda call: fault if (call.method, call.nth) == (method, 1) else None
 
 
-def _first_two(method: Method, fault: Fail) -> Plan:
-    return lambda call: fault if call.method == method and call.nth <= 2 else None  # as it says
-
-
 def _lost_request_and_look(call: Call) -> Fail | None:
     """The outbound leg arrives without a word, and nobody can look: the outcome stays unknown."""
     plan = first_of(at("create", OUTBOUND, REPLY_LOST, nth=1), at("list", OUTBOUND, AWAY, nth=1))
@@ -117,7 +113,7 @@ UPDATES = (
 DELETES = (
     Row("delete", (delete("1"),), ALONE),
     Row("delete with an assistant", (delete("1"),), ANSWERED),
-    Row("delete, voice away at first", (delete("1"),), ANSWERED, settles=True, plan=_first_two("delete", AWAY)),
+    Row("delete, voice away at first", (delete("1"),), ANSWERED, settles=True, plan=at("delete", DISPATCH, AWAY, nth=1)),
     Row("delete, replies lost", (delete("1"),), ANSWERED, settles=True, plan=_each_once("delete", REPLY_LOST)),
     Row("create in the background and delete", (BACKGROUND, delete("1")), settles=True),
 )
@@ -125,7 +121,7 @@ ASSISTANTS = (
     Row("assign at creation", (create_assistant(RECEPTION),), ALONE),
     Row("assign", (assign("Reception", "1"),), UNASSIGNED),
     Row("assign, reply lost", (assign("Reception", "1"),), UNASSIGNED, plan=_each_once("create", REPLY_LOST)),
-    Row("assign, voice away", (assign("Reception", "1"),), UNASSIGNED, settles=True, plan=_first_two("create", AWAY)),
+    Row("assign, voice away", (assign("Reception", "1"),), UNASSIGNED, settles=True, plan=at("create", DISPATCH, AWAY, nth=1)),
     Row("another agent", (rename_agent("Reception", "night-agent"),), ANSWERED),
     Row("reassign", (assign("Reception", "2"),), BOTH),
     Row("unassign", (assign("Reception", None),), ANSWERED),

@@ -33,7 +33,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_help_names_every_command(run: Run) -> None:
     for flag in ("-h", "--help"):
         text = run(flag).output
-        for name in ("serve", "migrate", "schema", "api-keys", "keyring"):
+        for name in ("serve", "migrate", "schema", "api-keys", "keyring", "adopt"):
             assert re.search(rf"^  {name} +[A-Z]", text, re.MULTILINE)
 
 
@@ -80,10 +80,12 @@ def test_a_wrong_key_id_is_refused(run: Run, key_id: str) -> None:
 
 
 def test_a_fitting_ring_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert run("keyring", "check").output == "The ring fits. Writing with k1; reading k1.\n"
+    told = "The ring fits. Writing with k1; reading k1.\nk1: used for nothing.\n"
+    assert run("keyring", "check").output == told
     old, new = Keyring.generate("k1"), Keyring.generate("k2")
     monkeypatch.setenv("TRUNKLINE_SECRET_KEYS", f"{new},{old}")
-    assert run("keyring", "check").output == "The ring fits. Writing with k2; reading k2, k1.\n"
+    uses = "k2: used for nothing.\nk1: used for nothing; it can be dropped.\n"
+    assert run("keyring", "check").output == f"The ring fits. Writing with k2; reading k2, k1.\n{uses}"
 
 
 def test_a_key_is_made_listed_and_revoked(run: Run) -> None:
