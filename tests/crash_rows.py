@@ -113,15 +113,23 @@ UPDATES = (
 DELETES = (
     Row("delete", (delete("1"),), ALONE),
     Row("delete with an assistant", (delete("1"),), ANSWERED),
-    Row("delete, voice away at first", (delete("1"),), ANSWERED, settles=True, plan=at("delete", DISPATCH, AWAY, nth=1)),
-    Row("delete, replies lost", (delete("1"),), ANSWERED, settles=True, plan=_each_once("delete", REPLY_LOST)),
+    Row(
+        "delete, voice away at first", (delete("1"),), ANSWERED, settles=True, plan=at("delete", DISPATCH, AWAY, nth=1)
+    ),
+    Row("delete, reply lost", (delete("1"),), ANSWERED, settles=True, plan=at("delete", INBOUND, REPLY_LOST, nth=1)),
     Row("create in the background and delete", (BACKGROUND, delete("1")), settles=True),
 )
 ASSISTANTS = (
     Row("assign at creation", (create_assistant(RECEPTION),), ALONE),
     Row("assign", (assign("Reception", "1"),), UNASSIGNED),
     Row("assign, reply lost", (assign("Reception", "1"),), UNASSIGNED, plan=_each_once("create", REPLY_LOST)),
-    Row("assign, voice away", (assign("Reception", "1"),), UNASSIGNED, settles=True, plan=at("create", DISPATCH, AWAY, nth=1)),
+    Row(
+        "assign, voice away",
+        (assign("Reception", "1"),),
+        UNASSIGNED,
+        settles=True,
+        plan=at("create", DISPATCH, AWAY, nth=1),
+    ),
     Row("another agent", (rename_agent("Reception", "night-agent"),), ANSWERED),
     Row("reassign", (assign("Reception", "2"),), BOTH),
     Row("unassign", (assign("Reception", None),), ANSWERED),

@@ -1,8 +1,8 @@
-"""Processes of the crash matrix: one that dies by SIGKILL at the n-th point of a row, and its successor, which checks.
+"""The process of the crash matrix that dies by SIGKILL at the n-th instant of a row.
 
-Points are before and after every call of the voice backend and every commit. They are counted, not listed: n = 1, 2, …
-until a run ends without dying. The product has no switch for this; the hooks are put in here, by the tests' own
-composition root.
+Points are before and after every change at the voice backend, at every look, and before and after every commit. They
+are counted, not listed: n = 1, 2, … until a run ends without dying. The product has no switch for this; the hooks are
+put in here, by the tests' own composition root.
 """
 
 import asyncio
@@ -33,8 +33,10 @@ from trunkline.voice import VoiceBackend, VoiceKind
 
 Hook = Callable[[str], None]
 Environment = dict[str, str]  # settings as a process gets them; a Settings holds secrets and does not travel
-CALLS = frozenset({"create", "replace", "delete", "list", "find"})
+CHANGING = frozenset({"create", "replace", "delete"})
+READING = frozenset({"list", "find"})  # before and after them are one instant: nothing is changed
 SENT_SECONDS = 0.002  # a request is on its way to a real server then, and its answer is not here
+CHANGED = ("after", "amid")
 WRITES = ("INSERT", "UPDATE", "DELETE")
 QUIET_SECONDS = 20.0
 
@@ -58,24 +60,30 @@ class Scene:
     @property
     def calm(self) -> Settings:
         """The same without passes in between, so that a row has the same points each time."""
-        return read_settings(self.environment | {"TRUNKLINE_RECONCILE_INTERVAL": "5"})
+        return read_settings(self.environment | {"TRUNKLINE_RECONCILE_INTERVAL": "60"})
 
 
 @dataclass(slots=True)
 class Dying:
-    """Counts points from the moment it is armed, tells each, and dies at the fatal one."""
+    """Tells each point from the moment it is armed, counts instants, and dies at the fatal one.
+
+    Between what is after one change and what is before the next one nothing changes: they are one instant. `each`: die
+    at every point all the same.
+    """
 
     report: Connection
     fatal: int
+    each: bool
     armed: bool = False
-    passed: int = field(default=0, init=False)
+    instants: int = field(default=0, init=False)
 
     def reach(self, name: str) -> None:
         if not self.armed:
             return
-        self.passed += 1
-        self.report.send(("point", name))
-        if self.passed == self.fatal:
+        new = self.each or not self.instants or name.startswith(CHANGED)
+        self.instants += new
+        self.report.send(("point", (name, self.instants)))
+        if new and self.instants == self.fatal:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -108,8 +116,8 @@ async def _lose(observer: Observer, kinds: tuple[LegKind, ...]) -> None:
 
 
 def victim(report: Connection, scene: Scene, fatal: int, *, fresh: bool) -> None:
-    """Play the row and die at the fatal point; tells points, answers and, if it lives, "done"."""
-    dying = Dying(report, fatal)
+    """Play the row and die at the fatal instant; tells points, answers and, if it lives, "done"."""
+    dying = Dying(report, fatal, each=os.environ.get("TRUNKLINE_FULL") == "1")
     if fresh:
         prepare(scene)
     report.send(("prepared", None))
@@ -181,7 +189,9 @@ class _Watched:
 
     def __getattr__(self, name: str) -> Any:
         method = getattr(self._inner, name)
-        if name not in CALLS:
+        if name in READING:
+            self._reach(name)
+        if name not in CHANGING:
             return method
         return _between(self._reach, name, method, sent=self._inner.kind is VoiceKind.LIVEKIT)
 

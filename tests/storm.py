@@ -63,6 +63,7 @@ class Tally:
     faults: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
     kills: int = 0
+    refused: int = 0  # connections to a replica that was down
     converged_seconds: float = 0.0
 
     def lines(self) -> list[str]:
@@ -74,7 +75,11 @@ class Tally:
             "calls": self.calls,
         }
         told = [f"{name}: {sum(each.values())} ({_listed(each)})" for name, each in counters.items()]
-        return [*told, f"kills: {self.kills}", f"convergence: {self.converged_seconds:.1f} s"]
+        return [
+            *told,
+            f"kills: {self.kills}, connections refused meanwhile: {self.refused}",
+            f"convergence: {self.converged_seconds:.1f} s",
+        ]
 
 
 @dataclass(slots=True)
@@ -189,10 +194,6 @@ class Client:
         self.tally.operations[step.mutation] += 1
         try:
             payload = await step.take(self.ask, slot.ids, self.base)
-        except httpx.ConnectError:
-            self.tally.outcomes["no connection"] += 1
-            await asyncio.sleep(0.05)
-            return  # nothing was sent
         except httpx.HTTPError:
             self.tally.outcomes["no reply"] += 1
             slot.belief = believed(slot.belief, step.effect, Verdict.UNKNOWN)
@@ -261,13 +262,21 @@ class Client:
 
     async def ask(self, query: str, variables: dict[str, Any]) -> dict[str, Any]:
         """One request to any replica; httpx.HTTPError when there is no good answer."""
-        url = self.random.choice(self.urls)
-        response = await self.http.post(f"{url}/graphql", json={"query": query, "variables": variables})
-        answer = response.json() if response.is_success else {"errors": response.status_code}
+        response = await self._sent({"query": query, "variables": variables})
+        answer: dict[str, Any] = response.json() if response.is_success else {"errors": response.status_code}
         if "errors" in answer:
             self.tally.outcomes[f"HTTP {response.status_code} with errors"] += 1
             raise httpx.RemoteProtocolError(str(answer))
         return dict(answer["data"])
+
+    async def _sent(self, body: dict[str, Any]) -> httpx.Response:
+        """To the other replica where one is down."""
+        while True:
+            try:
+                return await self.http.post(f"{self.random.choice(self.urls)}/graphql", json=body)
+            except httpx.ConnectError:  # nothing was sent
+                self.tally.refused += 1
+                await asyncio.sleep(0.05)
 
 
 def _removed(slot: Slot, step: Step, key: str, codes: list[str]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from random import Random
 
 from models.secret import Keyring
+from scripts.daemon import answers_ok
 from tests.observing import Observer, UntrueError
 from tests.real.fault_proxy import Answer, Delay, DropReply, DropRequest, Fault, FaultProxy, fault_proxy, passing
 from tests.real.reaching import reaching
@@ -114,19 +115,21 @@ def _counted(method: str, tally: Tally) -> Fault:
 
 def _fault(method: str, random: Random, tally: Tally) -> Fault:
     """A fault for every fifth call; some delays are longer than a call may take, so that its effect lands late."""
-    fault = _counted(method, tally)
-    if random.random() < FAULTY_SHARE:
-        name, fault = random.choice([
-            ("dropped before", DropRequest()),
-            ("dropped after", DropReply(random.choice((0, 20)))),
-            ("delayed before", Delay(before=random.uniform(0.05, 0.6))),
-            ("delayed after", Delay(after=random.uniform(0.05, 0.6))),
-            ("landed late", Delay(before=random.uniform(1.1, 2.5))),
-            ("answered late", Delay(after=random.uniform(1.1, 2.5))),
-            ("failed", Answer(500)),
-            ("busy", Answer(429, headers={"Retry-After": "1"})),
-        ])  # fmt: skip
-        tally.faults[name] += 1
+    _counted(method, tally)
+    if random.random() >= FAULTY_SHARE:
+        return passing(method)
+    faults: list[tuple[str, Fault]] = [
+        ("dropped before", DropRequest()),
+        ("dropped after", DropReply(random.choice((0, 20)))),
+        ("delayed before", Delay(before=random.uniform(0.05, 0.6))),
+        ("delayed after", Delay(after=random.uniform(0.05, 0.6))),
+        ("landed late", Delay(before=random.uniform(1.1, 2.5))),
+        ("answered late", Delay(after=random.uniform(1.1, 2.5))),
+        ("failed", Answer(500)),
+        ("busy", Answer(429, headers={"Retry-After": "1"})),
+    ]
+    name, fault = random.choice(faults)
+    tally.faults[name] += 1
     return fault
 
 
@@ -139,7 +142,10 @@ async def _kill(replicas: Sequence[ServerProcess], random: Random, tally: Tally,
         victim = random.choice(replicas)
         await asyncio.to_thread(victim.kill)
         tally.kills += 1
-        await asyncio.to_thread(victim.start, 60)
+        await asyncio.to_thread(victim.launch)
+        while victim.is_running and not await asyncio.to_thread(answers_ok, victim.port, "/healthz"):
+            await asyncio.sleep(0.05)
+        assert victim.is_running, victim.log.read_text()[-3000:]
 
 
 async def _quiet(proxy: FaultProxy, observer: Observer, clients: Sequence[Client], tally: Tally) -> None:

@@ -99,6 +99,13 @@ class SimLoop(asyncio.BaseEventLoop):
         """Let nothing of the process run for a while: a garbage collection, a paused machine."""
         self.frozen[process] = self.now + seconds
 
+    def close(self) -> None:
+        """Stop for good: whatever was left to do is buried."""
+        for process in [*self.tasks, *self.queues]:
+            self.kill(process)
+        GRAVEYARD.extend(self._scheduled)
+        super().close()
+
     def run_forever(self) -> None:
         start = threading.Thread.start
         setattr(threading.Thread, "start", _refuse)  # noqa: B010  # who starts threads does not ask the loop

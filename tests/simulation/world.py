@@ -23,7 +23,7 @@ from tests.simulation.database import Store
 from tests.simulation.ending import FOREIGN_TRUNK, Ending, moves_at_rest
 from tests.simulation.eye import Eye
 from tests.simulation.invariants import Invariants
-from tests.simulation.loop import GRAVEYARD, START, WORLD, SimLoop, chance, outside
+from tests.simulation.loop import START, SimLoop, chance, outside
 from tests.simulation.network import Network, Stored, at_once, in_this_thread
 from tests.simulation.requests import Front, Replica
 from tests.simulation.stage import Ids, set_up
@@ -125,9 +125,7 @@ class World:
             self.network.objects[voice_id] = Stored(held)
 
     def _close(self) -> None:
-        for process in [WORLD, *self.loop.tasks]:
-            self.loop.kill(process)
-        GRAVEYARD.extend(self.loop._scheduled)  # noqa: SLF001  # timers hold what must not be freed
+        self.loop.close()
         self.store.close()
         self.eye.close()
         at_once(self.network.sandbox.aclose())
@@ -200,9 +198,7 @@ class World:
         """Wait for the truth as long as it may take, then see that nothing moves any more."""
         until = self.loop.now + QUIET_SECONDS
         await asyncio.sleep(self.latest)
-        while (
-            problems := Ending(self.book, self.network, self.eye).problems
-        ) and self.loop.now < until:  # others' work is looked at
+        while (problems := Ending(self.book, self.network, self.eye).problems) and self.loop.now < until:
             await asyncio.sleep(self.patience)
         if problems:
             self.fail(f"not true after {QUIET_SECONDS:.0f} s: {'; '.join(problems)}")
@@ -291,6 +287,7 @@ def _template() -> Path:
 
     loop.run_until_complete(make())
     store.close()
+    loop.close()
     with contextlib.closing(sqlite3.connect(path)) as db:
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return path
