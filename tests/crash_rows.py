@@ -34,9 +34,10 @@ IDLE = Assistant("Reception", "reception-agent")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`lost`: legs of the first trunk that are gone from the voice backend when the process starts.
+    """`answers`: the code of each answer of a process that lives, "" for success; successes unless told.
 
-    `settles`: the operation is over when the reconciler has nothing to do either, not with the last answer.
+    `settles`: the operation is over when the reconciler has nothing to do either; else all is true with the last answer.
+    `lost`: legs of the first trunk that are gone from the voice backend when the process starts.
     `may_fail`: a refusal may leave a trunk FAILED, visibly, until somebody provisions it again.
     """
 
@@ -44,9 +45,15 @@ class Row:
     steps: tuple[Step, ...]
     before: tuple[Step, ...] = ()
     plan: Plan = faultless
+    answers: tuple[str, ...] = ()
     settles: bool = False
     may_fail: bool = False
     lost: tuple[LegKind, ...] = ()
+
+    @property
+    def codes(self) -> list[str]:
+        """What a client is told that nobody dies on."""
+        return list(self.answers or [""] * len(self.steps))
 
     @property
     def world(self) -> World:
@@ -85,8 +92,8 @@ CREATES = (
     Row("create with a key", (KEYED,)),
     Row("create in the background", (BACKGROUND,), settles=True),
     Row("create in the background with a key", (BACKGROUND_KEYED,), settles=True),
-    Row("create, inbound refused", (PLAIN,), plan=at("create", INBOUND, REFUSED)),
-    Row("create, outbound refused", (PLAIN,), plan=at("create", OUTBOUND, REFUSED)),
+    Row("create, inbound refused", (PLAIN,), answers=("VOICE_REFUSED",), plan=at("create", INBOUND, REFUSED)),
+    Row("create, outbound refused", (PLAIN,), answers=("VOICE_REFUSED",), plan=at("create", OUTBOUND, REFUSED)),
     Row("create, replies lost", (PLAIN,), plan=_each_once("create", REPLY_LOST)),
     Row("create in the background, replies lost", (BACKGROUND,), settles=True, plan=_each_once("create", REPLY_LOST)),
     Row(
@@ -96,27 +103,68 @@ CREATES = (
         may_fail=True,
         plan=at("create", OUTBOUND, REFUSED, nth=1),
     ),
-    Row("create, taken over after an unknown outcome", _twice(PLAIN), plan=_lost_request_and_look),
-    Row("create with a key, taken over", _twice(KEYED), plan=_lost_request_and_look),
+    Row(
+        "create, taken over after an unknown outcome",
+        _twice(PLAIN),
+        answers=("OUTCOME_UNKNOWN", ""),
+        plan=_lost_request_and_look,
+    ),
+    Row("create with a key, taken over", _twice(KEYED), answers=("OUTCOME_UNKNOWN", ""), plan=_lost_request_and_look),
 )
 UPDATES = (
     Row("update in place", (IN_PLACE,), ANSWERED),
     Row("update of the number", (update("1", number="3"),), ANSWERED),
-    Row("update refused and taken back", (IN_PLACE,), ANSWERED, plan=at("replace", OUTBOUND, REFUSED, nth=1)),
     Row(
-        "update of the number, refused", (update("1", number="3"),), ALONE, plan=at("replace", INBOUND, CONFLICT, nth=1)
+        "update refused and taken back",
+        (IN_PLACE,),
+        ANSWERED,
+        answers=("VOICE_REFUSED",),
+        plan=at("replace", OUTBOUND, REFUSED, nth=1),
     ),
-    Row("update, replies lost", (IN_PLACE,), ALONE, settles=True, plan=_each_once("replace", REPLY_LOST)),
-    Row("update, request lost", (IN_PLACE,), ALONE, settles=True, plan=at("replace", OUTBOUND, REQUEST_LOST, nth=1)),
+    Row(
+        "update of the number, refused",
+        (update("1", number="3"),),
+        ALONE,
+        answers=("NUMBER_IN_USE",),
+        plan=at("replace", INBOUND, CONFLICT, nth=1),
+    ),
+    Row(
+        "update, replies lost",
+        (IN_PLACE,),
+        ALONE,
+        settles=True,
+        answers=("OUTCOME_UNKNOWN",),
+        plan=_each_once("replace", REPLY_LOST),
+    ),
+    Row(
+        "update, request lost",
+        (IN_PLACE,),
+        ALONE,
+        settles=True,
+        answers=("OUTCOME_UNKNOWN",),
+        plan=at("replace", OUTBOUND, REQUEST_LOST, nth=1),
+    ),
     Row("update, then another", (IN_PLACE, update("1", number="3")), ALONE),
 )
 DELETES = (
     Row("delete", (delete("1"),), ALONE),
     Row("delete with an assistant", (delete("1"),), ANSWERED),
     Row(
-        "delete, voice away at first", (delete("1"),), ANSWERED, settles=True, plan=at("delete", DISPATCH, AWAY, nth=1)
+        "delete, voice away at first",
+        (delete("1"),),
+        ANSWERED,
+        settles=True,
+        answers=("VOICE_UNAVAILABLE",),
+        plan=at("delete", DISPATCH, AWAY, nth=1),
     ),
-    Row("delete, reply lost", (delete("1"),), ANSWERED, settles=True, plan=at("delete", INBOUND, REPLY_LOST, nth=1)),
+    Row(
+        "delete, reply lost",
+        (delete("1"),),
+        ANSWERED,
+        settles=True,
+        answers=("OUTCOME_UNKNOWN",),
+        plan=at("delete", INBOUND, REPLY_LOST, nth=1),
+    ),
     Row("create in the background and delete", (BACKGROUND, delete("1")), settles=True),
 )
 ASSISTANTS = (
@@ -128,6 +176,7 @@ ASSISTANTS = (
         (assign("Reception", "1"),),
         UNASSIGNED,
         settles=True,
+        answers=("VOICE_UNAVAILABLE",),
         plan=at("create", DISPATCH, AWAY, nth=1),
     ),
     Row("another agent", (rename_agent("Reception", "night-agent"),), ANSWERED),

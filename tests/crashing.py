@@ -123,7 +123,10 @@ def victim(report: Connection, scene: Scene, fatal: int, *, fresh: bool) -> None
     report.send(("prepared", None))
     report.recv()
     watch_commits(dying.reach)
-    asyncio.run(_played(scene, dying))
+    try:
+        asyncio.run(_played(scene, dying))
+    except UntrueError as error:
+        report.send(("wrong", str(error)))
     report.send(("done", None))
 
 
@@ -142,8 +145,7 @@ async def _played(scene: Scene, dying: Dying) -> None:
             made[0].forget()
             dying.armed = True
         await steps_taken(scene, api, lambda payload: dying.report.send(("told", payload)))
-        if row.settles:
-            await settled(Observer(api.ask, made[0].inner, scene.base), QUIET_SECONDS)
+        await settled(Observer(api.ask, made[0].inner, scene.base), QUIET_SECONDS if row.settles else 0)
         dying.armed = False
 
 

@@ -17,7 +17,18 @@ from models.sip_trunk import HIDDEN, CalledText, SipTrunk
 from models.trunk_leg import LegState, TrunkLeg
 from tests.simulation.climate import drawn_climate
 from tests.simulation.world import World
-from trunkline import claims, converge, creation, database, drift, leases, legs, provisioning, reconcile, trunks
+from trunkline import (
+    claims,
+    converge,
+    creation,
+    database,
+    drift,
+    leases,
+    legs,
+    provisioning,
+    reconcile,
+    trunks,
+)
 from trunkline.voice import VoiceError
 
 SIMULATION = "simulation"

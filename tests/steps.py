@@ -60,6 +60,11 @@ class Step:
         answer = f"{SELECTED[self.mutation]} message userErrors {{ code message retryable }}"
         return f"mutation Do($input: {kind}) {{ {self.mutation}(input: $input) {{ {answer} }} }}"
 
+    @property
+    def is_keyed(self) -> bool:
+        """Whether it has an idempotency key: then a repetition succeeds."""
+        return self.mutation == "createSipTrunk" and "idempotencyKey" in (self.input({}, "") or {})
+
     async def take(self, ask: Ask, ids: Ids, base: str) -> Payload:
         """The payload; None when there was nothing to ask for."""
         told = self.input(ids, base)

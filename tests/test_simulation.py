@@ -44,7 +44,7 @@ async def test_a_death_at_any_await_leaves_the_truth() -> None:
 
 @pytest.mark.parametrize("seed", ["3", "12"])
 async def test_a_seed_replays_byte_by_byte(tmp_path: Path, seed: str) -> None:
-    """In another process, under another order of hashes, and after another seed."""
+    """In another process and under another order of hashes."""
     traces = []
     for hash_seed in ("1", "2"):
         trace = tmp_path / hash_seed

@@ -47,7 +47,7 @@ class Client:
         while True:
             result = await self._ask(
                 f"create {content}",
-                lambda services: creation.create_trunk(services, self.caller, _draft(content), manner),
+                lambda services: creation.create_trunk(services, self.caller, self._draft(content), manner),
             )
             if not isinstance(result, Unanswered) or key is None:
                 break
@@ -178,6 +178,18 @@ class Client:
         if post.trunk_id and not self.invariants.stand(post.trunk_id, (LegKind.DISPATCH,)):
             self.invariants.fail(f"an assistant of {post.trunk_id} was acknowledged without its rule")
 
+    def _draft(self, content: Content) -> TrunkDraft:
+        return TrunkDraft(
+            sip_trunk_type=SipTrunkType.NUMBER,
+            phone_number=content.phone_number,
+            nickname=content.nickname,
+            sip_username=f"client{self.number}",  # so that it is the number that is in use, not the whole that exists
+            sip_password=Secret(content.sip_password),
+            sip_address="8.8.4.4",
+            sip_calling_format=content.sip_calling_format,
+            inbound_authorization_type=InboundAuthorizationType.AUTH,
+        )
+
     async def _ask(self, what: str, work: Any) -> Any:
         self.asked += 1
         return await self.front.ask(what, work)
@@ -218,16 +230,3 @@ def _codes(problems: tuple[Problem, ...]) -> set[Code]:
 
 def _columns(post: Post) -> dict[str, Any]:
     return {"agent_name": post.agent_name, "trunk_id": post.trunk_id}
-
-
-def _draft(content: Content) -> TrunkDraft:
-    return TrunkDraft(
-        sip_trunk_type=SipTrunkType.NUMBER,
-        phone_number=content.phone_number,
-        nickname=content.nickname,
-        sip_username="alice",
-        sip_password=Secret(content.sip_password),
-        sip_address="8.8.4.4",
-        sip_calling_format=content.sip_calling_format,
-        inbound_authorization_type=InboundAuthorizationType.AUTH,
-    )

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -102,7 +101,7 @@ class World:
 
     def _open(self, folder: Path) -> None:
         path = folder / "trunkline.db"
-        shutil.copy(_template(), path)
+        path.write_bytes(_template())
         self.store = Store(path, self.loop, self.seed)
         self.eye = Eye(path, self.keyring)
         draw = chance(self.seed, "sandbox")
@@ -273,21 +272,22 @@ def _foreign_legs() -> list[Leg]:
 
 
 @cache
-def _template() -> Path:
+def _template() -> bytes:
     """An empty database of the product's models, made once per process."""
-    path = Path(tempfile.mkdtemp(prefix="trunkline-sim-")) / "empty.db"
-    loop = SimLoop(0)
-    store = Store(path, loop, 0)
+    with _folder() as folder:
+        path = folder / "empty.db"
+        loop = SimLoop(0)
+        store = Store(path, loop, 0)
+        loop.run_until_complete(_make_empty(store))
+        store.close()
+        loop.close()
+        with contextlib.closing(sqlite3.connect(path)) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return path.read_bytes()
 
-    async def make() -> None:
-        context = await opened_context(store)
-        await context.generate_schemas()
-        await Installation.create(id=f"inst_{0:026d}", created_at="2023-11-14T00:00:00+00:00")
-        await Workspace.create(id=f"ws_{0:026d}", name="default", created_at="2023-11-14T00:00:00+00:00")
 
-    loop.run_until_complete(make())
-    store.close()
-    loop.close()
-    with contextlib.closing(sqlite3.connect(path)) as db:
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    return path
+async def _make_empty(store: Store) -> None:
+    context = await opened_context(store)
+    await context.generate_schemas()
+    await Installation.create(id=f"inst_{0:026d}", created_at="2023-11-14T00:00:00+00:00")
+    await Workspace.create(id=f"ws_{0:026d}", name="default", created_at="2023-11-14T00:00:00+00:00")
