@@ -36,7 +36,7 @@ IDLE = Assistant("Reception", "reception-agent")
 class Row:
     """`answers`: the code of each answer of a process that lives, "" for success; successes unless told.
 
-    `settles`: the operation is over when the reconciler has nothing to do either; else all is true with the last answer.
+    `settles`: the operation is over when the reconciler has nothing to do either; else with the last answer.
     `lost`: legs of the first trunk that are gone from the voice backend when the process starts.
     `may_fail`: a refusal may leave a trunk FAILED, visibly, until somebody provisions it again.
     """
