@@ -92,34 +92,26 @@ async def _retired_remains(services: Services, leg: Leg) -> list[Held]:
     """What arrived late of trunks of this installation that are gone for good: it may hold the leg's number."""
     if leg.kind is not LegKind.INBOUND:
         return []
-    ours = [each for each in await services.voice.list(leg.kind) if is_of(services.installation_id, each)]
-    retired = await retired_among(trunk_of(held) for held in ours)
-    return [held for held in ours if trunk_of(held) in retired]
-
-
-def is_of(installation_id: str, held: Held) -> bool:
-    """Whether an object carries the marker of this very installation; nothing else is ever touched."""
-    return held.marker is not None and held.marker.installation == installation_id
-
-
-def trunk_of(held: Held) -> str:
-    """The trunk that an object of ours belongs to; empty for foreign ones."""
-    return held.marker.trunk if held.marker else ""
+    marked = [(held, held.marker) for held in await services.voice.list(leg.kind)]
+    ours = [(held, mark.trunk) for held, mark in marked if mark and mark.installation == services.installation_id]
+    retired = await retired_among(trunk_id for _, trunk_id in ours)
+    return [held for held, trunk_id in ours if trunk_id in retired]
 
 
 async def retired_among(trunk_ids: Iterable[str]) -> set[str]:
     """Which of these trunks are gone for good."""
-    found: set[str] = set()
-    for some in _chunks(trunk_ids):
-        found |= {row.id for row in await RetiredTrunk.filter(id__in=some)}
-    return found
+    return await _among(RetiredTrunk, trunk_ids)
 
 
 async def living_among(trunk_ids: Iterable[str]) -> set[str]:
     """Which of these trunks have a row."""
+    return await _among(SipTrunk, trunk_ids)
+
+
+async def _among(rows: type[SipTrunk] | type[RetiredTrunk], ids: Iterable[str]) -> set[str]:
     found: set[str] = set()
-    for some in _chunks(trunk_ids):
-        found |= {row.id for row in await SipTrunk.filter(id__in=some).only("id")}
+    for some in _chunks(ids):
+        found |= {row.id for row in await rows.filter(id__in=some).only("id")}
     return found
 
 

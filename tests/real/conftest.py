@@ -5,13 +5,16 @@ With TRUNKLINE_REQUIRE_REAL=1, as in CI, it fails them.
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
+import httpx
 import pytest
+from livekit import api
 
 from scripts import voice_sip, voice_stack
+from tests.api import KEY, Api
 from tests.conftest import REAL_SERVER
 from tests.real import agent_environment
 from tests.real.servers import (
@@ -110,3 +113,27 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
     folder: Path = tmp_path_factory.mktemp("served")
     with ServerProcess(folder) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def trunkline(tmp_path_factory: pytest.TempPathFactory, livekit: LiveKitServer) -> Iterator[ServerProcess]:
+    """trunkline served over the real livekit-server, with short times."""
+    quick = {"TRUNKLINE_PROVISION_TIMEOUT": "6", "TRUNKLINE_RECONCILE_INTERVAL": "1"}
+    settings = livekit.environment | quick
+    with ServerProcess(tmp_path_factory.mktemp("trunkline"), settings, key=KEY) as server:
+        yield server
+
+
+@pytest.fixture
+async def client(trunkline: ServerProcess) -> AsyncIterator[Api]:
+    """Speaks to it over HTTP."""
+    headers = {"authorization": f"Bearer {KEY}"}
+    async with httpx.AsyncClient(base_url=trunkline.url, headers=headers, timeout=30) as client:
+        yield Api(client)
+
+
+@pytest.fixture
+async def lk(livekit: LiveKitServer) -> AsyncIterator[api.LiveKitAPI]:
+    """LiveKit's own client, at the same server."""
+    async with api.LiveKitAPI(livekit.url, livekit.api_key, livekit.api_secret) as lk:
+        yield lk

@@ -2,46 +2,19 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import httpx
 import pytest
 from livekit import api
 
-from tests.api import KEY, PASSWORD, Api, codes
+from tests.api import PASSWORD, Api, codes
 from tests.real.servers import LiveKitServer
 from tests.server_process import ServerProcess
 
 DISABLE, ALLOW, REQUIRE = range(3)
 UDP, TCP, TLS = 1, 2, 3
 PATIENCE_SECONDS = 15.0
-
-
-@pytest.fixture(scope="module")
-def trunkline(tmp_path_factory: pytest.TempPathFactory, livekit: LiveKitServer) -> Iterator[ServerProcess]:
-    settings = {
-        "LIVEKIT_URL": livekit.url,
-        "LIVEKIT_API_KEY": livekit.api_key,
-        "LIVEKIT_API_SECRET": livekit.api_secret,
-        "TRUNKLINE_PROVISION_TIMEOUT": "6",
-        "TRUNKLINE_RECONCILE_INTERVAL": "1",
-    }
-    with ServerProcess(tmp_path_factory.mktemp("trunkline"), settings, key=KEY) as server:
-        yield server
-
-
-@pytest.fixture
-async def client(trunkline: ServerProcess) -> AsyncIterator[Api]:
-    headers = {"authorization": f"Bearer {KEY}"}
-    async with httpx.AsyncClient(base_url=trunkline.url, headers=headers, timeout=30) as client:
-        yield Api(client)
-
-
-@pytest.fixture
-async def lk(livekit: LiveKitServer) -> AsyncIterator[api.LiveKitAPI]:
-    async with api.LiveKitAPI(livekit.url, livekit.api_key, livekit.api_secret) as lk:
-        yield lk
 
 
 async def inbound(lk: api.LiveKitAPI, trunk: dict[str, Any]) -> api.SIPInboundTrunkInfo:
