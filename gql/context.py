@@ -1,6 +1,6 @@
 """What a resolver may use: the services, who asks, and the request's id."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import strawberry
 from strawberry.dataloader import DataLoader
@@ -28,7 +28,7 @@ def context_of(services: Services, caller: Caller, request_id: str) -> Context:
         rows = {row.id: row for row in await visible_trunks(caller.workspace_id).filter(id__in=trunk_ids)}
         return [rows.get(trunk_id) for trunk_id in trunk_ids]
 
-    return Context(services, caller, request_id, DataLoader(load))
+    return Context(services, replace(caller, request_id=request_id), request_id, DataLoader(load))
 
 
 Info = strawberry.Info[Context, None]

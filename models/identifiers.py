@@ -10,7 +10,7 @@ SUFFIX = re.compile(r"[0-9a-hjkmnp-tv-z]{26}")  # Crockford's base 32
 
 
 def new_id(prefix: str) -> str:
-    """Make an id such as `trunk_01m8...`; prefixes: trunk, ws, key, inst, run."""
+    """Make an id such as `trunk_01m8...`; prefixes: trunk, asst, ws, key, evt, call, inst, run."""
     return str(TypeID(prefix=prefix))
 
 

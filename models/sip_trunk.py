@@ -27,6 +27,7 @@ ADDRESS_MAX = 253  # RFC 1035 section 2.3.4, without the trailing dot
 PORT_MIN = 1
 PORT_MAX = 65535
 ALLOWED_IPS_MAX = 100
+PROVIDER_MAX = 40
 
 
 class SipTrunkType(StrEnum):
@@ -106,6 +107,9 @@ class SipTrunk(Model):
     allowed_inbound_ips: fields.Field[list[str] | None] = fields.JSONField(null=True)
     country_code = fields.CharField(2)
     outbound_proxy = fields.BooleanField()
+    provider = fields.CharField(PROVIDER_MAX, null=True)  # the key of a carrier or PBX of the preset file
+    provider_as_of = fields.CharField(10, null=True)  # the date of the preset that was used, YYYY-MM-DD
+    last_probe: fields.Field[dict[str, Any] | None] = fields.JSONField(null=True)  # what the last OPTIONS probe saw
     status = fields.CharEnumField(TrunkStatus, max_length=16)
     revision = fields.IntField(default=1)
     previous: fields.Field[dict[str, Any] | None] = fields.JSONField(null=True)  # columns to go back to when refused

@@ -1,5 +1,7 @@
 """Who owns trunks and keys, and which installation this database belongs to."""
 
+from enum import StrEnum
+
 from tortoise import fields
 from tortoise.fields import OnDelete
 from tortoise.models import Model
@@ -36,6 +38,17 @@ class Workspace(Model):
         table = "workspace"
 
 
+class ApiKeyScope(StrEnum):
+    """What a key may do. Each includes nothing of the others."""
+
+    READ = "READ"
+    WRITE = "WRITE"
+    OPERATOR = "OPERATOR"
+
+
+ALL_SCOPES = " ".join(ApiKeyScope)  # what a key may do unless it is told otherwise
+
+
 class ApiKey(Model):
     """A key of a workspace. Only an HMAC of it is kept."""
 
@@ -49,6 +62,9 @@ class ApiKey(Model):
     lookup = fields.CharField(64, unique=True)  # the key's own id, or for a supplied key its HMAC in hex
     digest = fields.BinaryField()
     pepper_id = fields.CharField(KEY_ID_MAX)  # the ring's key whose pepper made the digest
+    scopes = fields.CharField(40, default=ALL_SCOPES, db_default=ALL_SCOPES)  # of ApiKeyScope, blanks between
+    expires_at = fields.DatetimeField(null=True)
+    last_used_at = fields.DatetimeField(null=True)  # to the minute or so: not written at every request
     revoked_at = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField()
 

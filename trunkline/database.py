@@ -24,6 +24,8 @@ MIGRATION_LOCK = 0x7472_756E  # any number of our own for PostgreSQL's advisory 
 DEFAULT_WORKSPACE = "default"
 MODULES = (
     "models.assistant",
+    "models.call",
+    "models.event",
     "models.idempotency_key",
     "models.sip_trunk",
     "models.trunk_leg",

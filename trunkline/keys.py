@@ -16,7 +16,7 @@ from tortoise.exceptions import IntegrityError
 
 from models.identifiers import new_id
 from models.secret import Keyring, Secret
-from models.workspace import ApiKey
+from models.workspace import ApiKey, ApiKeyScope
 from trunkline import database
 from trunkline.settings import BOOTSTRAP_KEY, SettingError
 
@@ -35,6 +35,8 @@ class Caller:
 
     workspace_id: str
     key_id: str
+    scopes: frozenset[ApiKeyScope] = frozenset(ApiKeyScope)
+    request_id: str | None = None
 
 
 def made_key() -> Secret:
@@ -113,7 +115,7 @@ async def authenticate(keyring: Keyring, header: str | None) -> Caller | None:
     key = await _look_up(keyring, text)
     if key is None or key.revoked_at:
         return None
-    return Caller(workspace_id=key.workspace_id, key_id=key.id)
+    return Caller(key.workspace_id, key.id, frozenset(ApiKeyScope(scope) for scope in key.scopes.split()))
 
 
 async def _look_up(keyring: Keyring, text: str) -> ApiKey | None:
