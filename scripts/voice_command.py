@@ -1,4 +1,7 @@
-"""The command scripts/voice: a real LiveKit for trying trunkline out, until Ctrl-C. With --sip it takes calls too."""
+"""The command scripts/voice: a real LiveKit that takes calls, for trying trunkline out, until Ctrl-C.
+
+Standard output is for a shell: `scripts/voice >voice.env`, then `. ./voice.env` before scripts/serve.
+"""
 
 import argparse
 import signal
@@ -10,16 +13,25 @@ from pathlib import Path
 from types import FrameType
 
 from scripts import voice_sip, voice_stack
-from scripts.daemon import Daemon, DaemonError
+from scripts.daemon import DaemonError
+from scripts.voice_sip import SipServer
 from scripts.voice_stack import LiveKitServer, missing, say
 
+WEBHOOK = "http://127.0.0.1:8000/webhooks/livekit"  # trunkline as scripts/serve starts it
 
-def stay(server: LiveKitServer, sip: Daemon | None) -> str:
+
+def exports(server: LiveKitServer, sip: SipServer | None) -> dict[str, str]:
+    """What trunkline and an agent read from the environment; a carrier on this machine is let in, too."""
+    calls = {"TRUNKLINE_SIP_HOST": sip.address, "TRUNKLINE_ALLOWED_NETWORKS": "127.0.0.0/8"} if sip else {}
+    return server.environment | calls
+
+
+def stay(server: LiveKitServer, sip: SipServer | None) -> str:
     """Say how to reach the servers and wait; returns only when one of them ended by itself."""
-    for name, value in server.environment.items():
+    for name, value in exports(server, sip).items():
         print(f"export {name}={value}")
-    print("ready", flush=True)
-    daemons = [server.redis, server.livekit, *([sip] if sip else [])]
+    print("# ready", flush=True)
+    daemons = [server.redis, server.livekit, *([sip.daemon] if sip else [])]
     while all(daemon.is_running for daemon in daemons):
         time.sleep(0.2)
     ended = next(daemon for daemon in daemons if not daemon.is_running)
@@ -42,12 +54,12 @@ def needed(*, only_build: bool, sip: bool) -> list[str]:
     return list(dict.fromkeys(commands + ([] if only_build else ["redis-server"])))
 
 
-def serve(*, sip: bool) -> None:
+def serve(*, sip: bool, webhook: str) -> None:
     """Start the servers in a folder of their own and stay; all of them are stopped however it ends."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="trunkline-voice-")))
         try:
-            server = voice_stack.start(folder)
+            server = voice_stack.start(folder, webhook)
             stack.callback(server.close)
             calls = voice_sip.start(folder, server) if sip else None
         except DaemonError as error:
@@ -55,14 +67,18 @@ def serve(*, sip: bool) -> None:
         if calls:
             stack.callback(calls.close)
             say(f"Calls are taken at sip:{calls.address}, UDP and TCP.")
-        sys.exit(stay(server, calls.daemon if calls else None))
+        say(f"LiveKit tells what happens in rooms to {webhook or 'nobody'}.")
+        sys.exit(stay(server, calls))
 
 
 def main() -> None:
     """Build, start, stay."""
-    parser = argparse.ArgumentParser(prog="scripts/voice", description=__doc__)
+    parser = argparse.ArgumentParser(prog="scripts/voice", description=__doc__.partition("\n")[0])
     parser.add_argument("--build", action="store_true", help="only build what is to be started, then end")
-    parser.add_argument("--sip", action="store_true", help="with livekit-sip, which takes and places calls")
+    sip_help = "with livekit-sip, which takes and places calls (the default), or without"
+    parser.add_argument("--sip", action=argparse.BooleanOptionalAction, default=True, help=sip_help)
+    webhook_help = f"where livekit-server posts its events, '' for nowhere; {WEBHOOK} unless told"
+    parser.add_argument("--webhook", metavar="URL", default=WEBHOOK, help=webhook_help)
     told = parser.parse_args()
     if lacking := missing(*needed(only_build=told.build, sip=told.sip)):
         sys.exit(f"scripts/voice needs {' and '.join(lacking)}.")
@@ -72,7 +88,7 @@ def main() -> None:
     if told.sip:
         voice_sip.build()
     if not told.build:
-        serve(sip=told.sip)
+        serve(sip=told.sip, webhook=told.webhook)
 
 
 if __name__ == "__main__":

@@ -91,15 +91,18 @@ def build() -> None:
     say(f"Built {target} in {time.monotonic() - started:.0f} s.")
 
 
-def start(folder: Path) -> LiveKitServer:
-    """Start Redis and the built livekit-server with their files in `folder`, and return when both answer."""
+def start(folder: Path, webhook: str = "") -> LiveKitServer:
+    """Start Redis and the built livekit-server with their files in `folder`, and return when both answer.
+
+    livekit-server posts its events to `webhook`, signed with its API key; without it they go nowhere.
+    """
     redis_port, port, secret = free_port(), free_port(), secrets.token_urlsafe(32)
     redis = Daemon(
         ["redis-server", *redis_options(redis_port, folder)], folder / "redis.log", lambda: pongs(redis_port)
     )
     config = folder / "livekit.json"
     config.touch(mode=0o600)
-    config.write_text(json.dumps(livekit_config(port, redis_port, secret)))  # JSON is YAML
+    config.write_text(json.dumps(livekit_config(port, redis_port, secret, webhook)))  # JSON is YAML
     livekit = Daemon(
         [str(binary()), "--config", str(config)], folder / "livekit.log", lambda: answers_ok(port), folder=folder
     )
@@ -119,7 +122,7 @@ def redis_options(port: int, folder: Path) -> list[str]:
     return [text for name, value in options.items() for text in (f"--{name}", str(value))]
 
 
-def livekit_config(port: int, redis_port: int, secret: str) -> dict[str, object]:
+def livekit_config(port: int, redis_port: int, secret: str, webhook: str = "") -> dict[str, object]:
     """Loopback only. Media ports are taken call by call, passing over taken ones: servers may share one range."""
     media: dict[str, object] = {
         "tcp_port": 0,
@@ -137,6 +140,7 @@ def livekit_config(port: int, redis_port: int, secret: str) -> dict[str, object]
         "redis": {"address": f"{LOOPBACK}:{redis_port}"},
         "keys": {API_KEY: secret},
         "logging": {"level": "info", "json": False},
+        **({"webhook": {"api_key": API_KEY, "urls": [webhook]}} if webhook else {}),
     }
 
 

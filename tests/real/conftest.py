@@ -73,11 +73,11 @@ def livekit() -> Iterator[LiveKitServer]:
 
 @pytest.fixture(scope="session")
 def livekit_sip(needs: Callable[[str], str]) -> Iterator[VoiceStack]:
-    """A real livekit-sip with a livekit-server of its own: it takes calls."""
+    """A real livekit-sip with a livekit-server of its own: it takes calls. Its events go to a trunkline at `.port`."""
     needs("redis-server")
     for name, binary in (("livekit-server", voice_stack.binary()), ("livekit-sip", voice_sip.binary())):
         if not binary.exists():
-            _unavailable(f"{name} (scripts/voice --build --sip)")
+            _unavailable(f"{name} (scripts/voice --build)")
     with running_sip() as stack:
         yield stack
 

@@ -25,9 +25,9 @@ DEBIAN_BINARIES = "/usr/lib/postgresql"
 
 
 @contextmanager
-def running_livekit() -> Iterator[LiveKitServer]:
+def running_livekit(webhook: str = "") -> Iterator[LiveKitServer]:
     with TemporaryDirectory(prefix="trunkline-livekit-") as folder:
-        server = voice_stack.start(Path(folder))
+        server = voice_stack.start(Path(folder), webhook)
         try:
             yield server
         finally:
@@ -36,18 +36,21 @@ def running_livekit() -> Iterator[LiveKitServer]:
 
 @dataclass(frozen=True)
 class VoiceStack:
-    """A livekit-server and the livekit-sip that takes its calls."""
+    """A livekit-server and the livekit-sip that takes its calls; it posts its events to a trunkline at `port`."""
 
     livekit: LiveKitServer
     sip: SipServer
+    port: int
 
 
 @contextmanager
 def running_sip() -> Iterator[VoiceStack]:
-    with running_livekit() as server, TemporaryDirectory(prefix="trunkline-sip-") as folder:
+    port = free_port()
+    webhook = f"http://{LOOPBACK}:{port}/webhooks/livekit"
+    with running_livekit(webhook) as server, TemporaryDirectory(prefix="trunkline-sip-") as folder:
         sip = voice_sip.start(Path(folder), server)
         try:
-            yield VoiceStack(server, sip)
+            yield VoiceStack(server, sip, port)
         finally:
             sip.close()
 

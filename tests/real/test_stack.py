@@ -1,18 +1,23 @@
 """The real servers themselves: what the other tests of this folder rely on."""
 
+import asyncio
 import os
 import signal
 import subprocess
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import IO
 
 import asyncpg
 import pytest
+from aiohttp import web
 from livekit import api
 from livekit.protocol.sip import CreateSIPInboundTrunkRequest, ListSIPInboundTrunkRequest, SIPInboundTrunkInfo
 
-from scripts.daemon import answers_ok
-from tests.real.servers import LiveKitServer, Postgres
+from scripts.daemon import LOOPBACK, answers_ok, free_port
+from scripts.voice_sip import answers_options
+from tests.real.servers import LiveKitServer, Postgres, VoiceStack, running_livekit
 from tests.server_process import ROOT
 
 
@@ -49,29 +54,65 @@ async def test_postgres_asks_for_the_password(postgres_url: str, postgres: Postg
         await asyncpg.connect(postgres_url.replace(postgres.password, "another"))
 
 
-def test_the_voice_script_serves_until_it_is_told_to_stop(livekit: LiveKitServer, tmp_path: Path) -> None:
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+@pytest.mark.parametrize(
+    ("arguments", "number", "servers"), [([], signal.SIGINT, 3), (["--no-sip", "--webhook", ""], signal.SIGTERM, 2)]
+)
+def test_the_voice_script_serves_until_it_is_told_to_stop(
+    livekit_sip: VoiceStack, tmp_path: Path, arguments: list[str], number: signal.Signals, servers: int
+) -> None:
     with subprocess.Popen(
-        [ROOT / "scripts" / "voice"],
+        [ROOT / "scripts" / "voice", *arguments],
         cwd="/",
-        env=environment,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
     ) as voice:
         assert voice.stdout
-        lines = [voice.stdout.readline().strip() for _ in range(4)]
-        exports = dict(line.removeprefix("export ").split("=", 1) for line in lines[:3])
-        assert list(exports) == list(livekit.environment)
-        assert lines[3] == "ready"
-        port = int(exports["LIVEKIT_URL"].rpartition(":")[2])
-        assert answers_ok(port)
+        exports = dict(_exported(voice.stdout))
+        assert set(livekit_sip.livekit.environment) <= set(exports)
+        assert answers_ok(int(exports["LIVEKIT_URL"].rpartition(":")[2]))
+        takes_calls = "TRUNKLINE_SIP_HOST" in exports and answers_options(_port(exports["TRUNKLINE_SIP_HOST"]))
         children = Path(f"/proc/{voice.pid}/task/{voice.pid}/children").read_text().split()
-        voice.send_signal(signal.SIGTERM)
+        voice.send_signal(number)
         assert voice.wait(timeout=20) == 0
-    assert len(children) == 2
+    assert (len(children), takes_calls) == (servers, servers == 3)
     assert not any(_is_running(int(child)) for child in children)
     assert list(tmp_path.iterdir()) == []
+
+
+def _exported(output: IO[str]) -> Iterator[tuple[str, str]]:
+    """What the lines before `# ready` export."""
+    for line in iter(output.readline, "# ready\n"):
+        assert line.startswith("export "), line
+        name, _, value = line.removeprefix("export ").strip().partition("=")
+        yield name, value
+
+
+def _port(address: str) -> int:
+    return int(address.rpartition(":")[2])
+
+
+async def test_livekit_posts_its_events_signed(livekit: LiveKitServer) -> None:
+    assert livekit.livekit.is_running  # it can be started here
+    posted: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+
+    async def take(request: web.Request) -> web.Response:
+        await posted.put((await request.text(), request.headers["Authorization"]))
+        return web.Response()
+
+    app, port = web.Application(), free_port()
+    app.router.add_post("/webhooks/livekit", take)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, LOOPBACK, port).start()
+    with running_livekit(f"http://{LOOPBACK}:{port}/webhooks/livekit") as server:
+        async with api.LiveKitAPI(server.url, server.api_key, server.api_secret) as client, asyncio.timeout(10):
+            await client.room.create_room(api.CreateRoomRequest(name="lobby"))
+            body, token = await posted.get()
+    await runner.cleanup()
+    event = api.WebhookReceiver(api.TokenVerifier(server.api_key, server.api_secret)).receive(body, token)
+    assert (event.event, event.room.name) == ("room_started", "lobby")
 
 
 def _is_running(process: int) -> bool:
