@@ -4,6 +4,7 @@ import re
 import string
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from models.workspace import ApiKey
 from tests.api import KEY, House, quick_settings, served_house
 from tests.queries import statements_about
 from trunkline import database
-from trunkline.keys import authenticate, create_key, is_mistyped, made_key, revoke_key
+from trunkline.keys import authenticate, create_key, is_mistyped, made_key, revoke_key, still_works
 from trunkline.settings import SettingError, Settings
 from trunkline.start import ensure_keys, started, write_private
 
@@ -243,3 +244,21 @@ async def test_a_right_id_with_another_secret_is_refused(tmp_path: Path) -> None
         await ApiKey.all().update(lookup=stranger[3:11])
         assert await authenticate(start.keyring, f"Bearer {stranger}") is None
         assert await authenticate(start.keyring, f"Bearer {secret.reveal()}") is None
+
+
+async def test_an_expired_key_is_refused_and_a_later_end_is_not(tmp_path: Path) -> None:
+    async with served_house(quick_settings(tmp_path)) as house:
+        workspace = await database.default_workspace()
+        key, secret = await create_key(Keyring.parse((tmp_path / "secret-keys").read_text()), workspace.id, "ci")
+        for seconds, status in ((60, 200), (-1, 401)):
+            await ApiKey.filter(id=key.id).update(expires_at=await database.now() + timedelta(seconds=seconds))
+            assert (await answered(house, f"Bearer {secret.reveal()}")).status_code == status
+            assert await still_works(key.id) == (status == 200)
+
+
+async def test_a_key_still_works_until_it_is_revoked(tmp_path: Path) -> None:
+    async with stored_keys(quick_settings(tmp_path)) as (key,):
+        assert await still_works(key.id)
+        assert await revoke_key(key.id)
+        assert not await still_works(key.id)
+        assert not await still_works("key_unknown")

@@ -11,6 +11,7 @@ import secrets
 import string
 import zlib
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from tortoise.exceptions import IntegrityError
 
@@ -113,9 +114,20 @@ async def authenticate(keyring: Keyring, header: str | None) -> Caller | None:
     if scheme.lower() != "bearer" or not BOOTSTRAP_KEY.fullmatch(text) or is_mistyped(text):
         return None
     key = await _look_up(keyring, text)
-    if key is None or key.revoked_at:
+    if key is None or not works(key):
         return None
     return Caller(key.workspace_id, key.id, frozenset(ApiKeyScope(scope) for scope in key.scopes.split()))
+
+
+def works(key: ApiKey) -> bool:
+    """Whether a key is neither revoked nor expired, by this machine's clock."""
+    return key.revoked_at is None and (key.expires_at is None or key.expires_at > datetime.now(UTC))
+
+
+async def still_works(key_id: str) -> bool:
+    """Ask the database again, for what stays open longer than a request."""
+    key = await ApiKey.get_or_none(id=key_id)
+    return key is not None and works(key)
 
 
 async def _look_up(keyring: Keyring, text: str) -> ApiKey | None:
