@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import strawberry
 from strawberry.types.unset import UNSET, UnsetType
 
-from gql.connection import FIRST, Cursors, Page, PageInfo, page, window
+from gql.connection import After, Connection, First, Pages
 from gql.context import Info
 from gql.errors import UserError
 from gql.node import Id, Node
@@ -14,6 +14,7 @@ from gql.sip_trunk_creating import message_of
 from gql.sip_trunk_leg import SipTrunkLeg, leg_of
 from models import assistant as model
 from models.assistant import AGENT_NAME_MAX, NAME_MAX, AssistantType
+from models.keyset import Order
 from models.trunk_leg import LegKind
 from trunkline.assistants import (
     Outcome,
@@ -66,35 +67,9 @@ class Assistant(Node):
         return isinstance(source, model.Assistant)
 
 
-@strawberry.type(description="An assistant within a page.")
-class AssistantEdge:
-    """Relay's edge."""
-
-    cursor: str = strawberry.field(description="Where the page after this assistant begins.")
-    node: Assistant = strawberry.field(description="The assistant.")
-
-
 @strawberry.type(description="A page of assistants, newest first.")
-class AssistantConnection:
-    """Relay's connection over a keyset page."""
-
-    page: strawberry.Private[Page[model.Assistant]]
-    cursors: strawberry.Private[Cursors]
-
-    @strawberry.field(description="The assistants of the page with their cursors.")
-    def edges(self) -> list[AssistantEdge]:
-        """One edge per row."""
-        return [AssistantEdge(cursor=self.cursors.write(row), node=cast("Assistant", row)) for row in self.page.rows]
-
-    @strawberry.field(description="The assistants of the page.")
-    def nodes(self) -> list[Assistant]:
-        """The rows as they are."""
-        return cast("list[Assistant]", self.page.rows)
-
-    @strawberry.field(description="Where the page stands.")
-    def page_info(self) -> PageInfo:
-        """Relay's PageInfo."""
-        return PageInfo.of(self.page, self.cursors)
+class AssistantConnection(Connection[Assistant]):
+    """A page that can also tell how many there are."""
 
     @strawberry.field(description="How many assistants there are in all; counted only when it is asked for.")
     async def total_count(self, info: Info) -> int:
@@ -200,14 +175,8 @@ async def resolve_assistant(info: Info, id: Id) -> Assistant | None:  # noqa: A0
     return cast("Assistant | None", await find_assistant(info.context.caller.workspace_id, id))
 
 
-async def resolve_assistants(
-    info: Info,
-    first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,
-    after: Annotated[str | None, strawberry.argument(description="Only what comes after this cursor.")] = None,
-) -> AssistantConnection:
+async def resolve_assistants(info: Info, first: First = None, after: After = None) -> AssistantConnection:
     """Fetch one page of the caller's workspace."""
     workspace_id = info.context.caller.workspace_id
-    cursors = Cursors(info.context.services.keyring, f"assistants\x00{workspace_id}")
-    rows = visible_assistants(workspace_id)
-    found = await page(rows, window(first, None, after, None), cursors, newest_first=True)
-    return AssistantConnection(page=found, cursors=cursors)
+    pages = Pages(info.context.services.keyring, f"assistants\x00{workspace_id}", Order("created_at", descending=True))
+    return AssistantConnection(fetched=await pages.fetch(visible_assistants(workspace_id), first, after))

@@ -1,4 +1,4 @@
-"""Relay connections over keyset pages: never an OFFSET, and the total is counted only when it is asked for.
+"""Relay connections over keyset pages, in any order: arguments, cursors, edges and PageInfo.
 
 https://relay.dev/graphql/connections.htm. A cursor names the last row seen and is signed together with what it belongs
 to, so a foreign, stale or damaged one is told from a good one.
@@ -8,94 +8,111 @@ import base64
 import binascii
 import hmac
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, Self, TypeVar
+from typing import Annotated, Any, Generic, TypeVar, cast
 
 import strawberry
-from tortoise.expressions import Q
+from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
-from gql.request_errors import RequestError
-from models.assistant import Assistant
+from gql.request_errors import RequestError, refuse
+from models import keyset
+from models.keyset import Order, Place, Window
 from models.secret import Keyring
-from models.sip_trunk import SipTrunk
 
 PAGE_MAX = 100
 PAGE_DEFAULT = 20
 TAG_BYTES = 8
+FOREIGN = "The cursor does not belong to this list; start again without it."
 
-Row = TypeVar("Row", SipTrunk, Assistant)
+NodeType = TypeVar("NodeType")
+Row = TypeVar("Row", bound=Model)
 
 FIRST = f"How many from the start, 1-{PAGE_MAX}; {PAGE_DEFAULT} when neither first nor last is given."
 LAST = f"How many from the end, 1-{PAGE_MAX}; not together with first."
+First = Annotated[int | None, strawberry.argument(description=FIRST)]
+Last = Annotated[int | None, strawberry.argument(description=LAST)]
+After = Annotated[str | None, strawberry.argument(description="Only what comes after this cursor.")]
+Before = Annotated[str | None, strawberry.argument(description="Only what comes before this cursor.")]
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """What a client asked for: `size` rows after or before a cursor, in the connection's order."""
+class Pages:
+    """What a client may page through: a list of one workspace in one order. Writes and reads its cursors.
 
-    size: int
-    backwards: bool
-    after: str | None
-    before: str | None
-
-
-def window(first: int | None, last: int | None, after: str | None, before: str | None) -> Window:
-    """Read the four arguments, or refuse the request."""
-    if first is not None and last is not None:
-        _refuse("Give either first or last, not both.")
-    for name, size in (("first", first), ("last", last)):
-        if size is not None and not 1 <= size <= PAGE_MAX:
-            _refuse(f"{name} must be from 1 to {PAGE_MAX}.")
-    return Window(last or first or PAGE_DEFAULT, last is not None, after, before)
-
-
-def _refuse(message: str) -> None:
-    raise RequestError(message)
-
-
-@dataclass(frozen=True, slots=True)
-class Cursors:
-    """Writes and reads the cursors of one connection of one workspace."""
+    scope: what the cursors belong to beside the order: the connection, the workspace, the filter.
+    """
 
     keyring: Keyring
-    scope: str  # workspace, connection, order and filter
+    scope: str
+    order: Order
 
-    def write(self, row: SipTrunk | Assistant) -> str:
+    def cursor_of(self, row: Model) -> str:
         """Make the opaque cursor of a row."""
-        body = json.dumps([row.created_at.isoformat(), row.id], separators=(",", ":"))
-        tag = self._tag(body, self.keyring.writing)
-        return (
-            base64.urlsafe_b64encode(tag + self.keyring.writing.encode() + b"\x00" + body.encode()).decode().rstrip("=")
-        )
+        place = self.order.place_of(row)
+        body = json.dumps([place.value, place.id], separators=(",", ":"), default=_time)
+        raw = self._tag(body, self.keyring.writing) + self.keyring.writing.encode() + b"\x00" + body.encode()
+        return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
-    def read(self, cursor: str) -> tuple[datetime, str]:
+    def place_of(self, cursor: str) -> Place:
         """Read a cursor, or refuse the request."""
         try:
             raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
             key_id, _, text = raw[TAG_BYTES:].partition(b"\x00")
             body = text.decode()
             if hmac.compare_digest(raw[:TAG_BYTES], self._tag(body, key_id.decode())):
-                at, row_id = json.loads(body)
-                return datetime.fromisoformat(at), row_id
+                value, row_id = json.loads(body, object_hook=lambda found: datetime.fromisoformat(found["at"]))
+                return Place(value, row_id)
         except (ValueError, KeyError, binascii.Error):
             pass
-        message = "The cursor does not belong to this list; start again without it."
-        raise RequestError(message)
+        raise RequestError(FOREIGN)
 
     def _tag(self, body: str, key_id: str) -> bytes:
-        return self.keyring.digest(f"cursor\x00{self.scope}\x00{body}", key_id)[:TAG_BYTES]
+        belongs_to = (self.scope, self.order.column, str(self.order.descending), body)
+        return self.keyring.digest("\x00".join(("cursor", *belongs_to)), key_id)[:TAG_BYTES]
+
+    async def fetch(
+        self,
+        rows: QuerySet[Row],
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+    ) -> "Fetched":
+        """Fetch the page that the four arguments of a connection ask for, or refuse the request."""
+        window = Window(
+            size=_size(first, last),
+            backwards=last is not None,
+            after=None if after is None else self.place_of(after),
+            before=None if before is None else self.place_of(before),
+        )
+        return Fetched(await keyset.page(rows, self.order, window), self)
+
+
+def _time(value: Any) -> dict[str, str]:  # noqa: ANN401  # json.dumps hands over what it does not know: datetimes
+    return {"at": value.isoformat()}
+
+
+def _size(first: int | None, last: int | None) -> int:
+    if first is not None and last is not None:
+        refuse("Give either first or last, not both.")
+    for name, size in (("first", first), ("last", last)):
+        if size is not None and not 1 <= size <= PAGE_MAX:
+            refuse(f"{name} must be from 1 to {PAGE_MAX}.")
+    return last or first or PAGE_DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[Row]):
-    """The rows of a page in the connection's order, and whether there are more on either side."""
+class Fetched:
+    """A page that was read, and who writes its cursors."""
 
-    rows: Sequence[Row]
-    has_next: bool
-    has_previous: bool
+    page: keyset.Page[Any]
+    pages: Pages
+
+    def cursor(self, index: int) -> str | None:
+        """The cursor of a row of the page."""
+        return self.pages.cursor_of(self.page.rows[index]) if self.page.rows else None
 
 
 @strawberry.type(description="Where a page stands among all pages.")
@@ -107,44 +124,39 @@ class PageInfo:
     start_cursor: str | None = strawberry.field(description="The cursor of the first edge.")
     end_cursor: str | None = strawberry.field(description="The cursor of the last edge.")
 
-    @classmethod
-    def of(cls, page: Page[Row], cursors: Cursors) -> Self:
-        """Tell it of a page."""
-        return cls(
+
+@strawberry.type(description="One of a page.")
+class Edge(Generic[NodeType]):
+    """Relay's edge; `Edge[SipTrunk]` is SipTrunkEdge in the schema."""
+
+    cursor: str = strawberry.field(description="Where the page after or before this one begins.")
+    node: NodeType = strawberry.field(description="What the page is of.")
+
+
+@strawberry.type(description="A page.")
+class Connection(Generic[NodeType]):
+    """Relay's connection; `Connection[SipTrunk]` is SipTrunkConnection in the schema. Rows are served as they are."""
+
+    fetched: strawberry.Private[Fetched]
+
+    @strawberry.field(description="What is on the page, each with its cursor.")
+    def edges(self) -> list[Edge[NodeType]]:
+        """One edge per row."""
+        rows, cursor_of = self.fetched.page.rows, self.fetched.pages.cursor_of
+        return [Edge(cursor=cursor_of(row), node=cast("NodeType", row)) for row in rows]
+
+    @strawberry.field(description="What is on the page.")
+    def nodes(self) -> list[NodeType]:
+        """The rows as they are."""
+        return cast("list[NodeType]", self.fetched.page.rows)
+
+    @strawberry.field(description="Where the page stands.")
+    def page_info(self) -> PageInfo:
+        """Relay's PageInfo."""
+        page = self.fetched.page
+        return PageInfo(
             has_next_page=page.has_next,
             has_previous_page=page.has_previous,
-            start_cursor=cursors.write(page.rows[0]) if page.rows else None,
-            end_cursor=cursors.write(page.rows[-1]) if page.rows else None,
+            start_cursor=self.fetched.cursor(0),
+            end_cursor=self.fetched.cursor(-1),
         )
-
-
-async def page(rows: QuerySet[Row], wanted: Window, cursors: Cursors, *, newest_first: bool = False) -> Page[Row]:
-    """Fetch one page. One row more than asked for tells whether there is more."""
-    bounded = rows
-    if wanted.after is not None:
-        bounded = bounded.filter(_beyond(*cursors.read(wanted.after), newer=not newest_first))
-    if wanted.before is not None:
-        bounded = bounded.filter(_beyond(*cursors.read(wanted.before), newer=newest_first))
-    order = ("created_at", "id") if wanted.backwards is newest_first else ("-created_at", "-id")
-    found = await bounded.order_by(*order).limit(wanted.size + 1)
-    more, kept = len(found) > wanted.size, found[: wanted.size]
-    if wanted.backwards:
-        kept.reverse()
-    behind, ahead = wanted.after is not None, wanted.before is not None
-    if kept:
-        behind = behind and await _exists(rows, kept[0], newer=newest_first)
-        ahead = ahead and await _exists(rows, kept[-1], newer=not newest_first)
-    if wanted.backwards:
-        return Page(kept, ahead, more or behind)
-    return Page(kept, more or ahead, behind)
-
-
-async def _exists(rows: QuerySet[Row], row: Row, *, newer: bool) -> bool:
-    return await rows.filter(_beyond(row.created_at, row.id, newer=newer)).exists()
-
-
-def _beyond(at: datetime, row_id: str, *, newer: bool) -> Q:
-    # The first bound is implied by the second: it lets the database enter the index at the right place.
-    if newer:
-        return Q(created_at__gte=at) & (Q(created_at__gt=at) | Q(created_at=at, id__gt=row_id))
-    return Q(created_at__lte=at) & (Q(created_at__lt=at) | Q(created_at=at, id__lt=row_id))

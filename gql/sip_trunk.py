@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import strawberry
 from strawberry.types.field import StrawberryField
 
-from gql.connection import FIRST, LAST, Cursors, Page, PageInfo, page, window
+from gql.connection import After, Before, Connection, First, Last, Pages
 from gql.context import Info
 from gql.node import Id, Node
 from gql.sip_trunk_enums import (
@@ -19,6 +19,7 @@ from gql.sip_trunk_enums import (
 )
 from gql.sip_trunk_leg import SipTrunkLeg, leg_of
 from models import sip_trunk as model
+from models.keyset import Order
 from models.trunk_leg import LegKind
 from trunkline.trunks import find_trunk, visible_trunks
 
@@ -88,35 +89,9 @@ class SipTrunk(Node):
         return isinstance(source, model.SipTrunk)
 
 
-@strawberry.type(description="A trunk within a page.")
-class SipTrunkEdge:
-    """Relay's edge."""
-
-    cursor: str = strawberry.field(description="Where the page after or before this trunk begins.")
-    node: SipTrunk = strawberry.field(description="The trunk.")
-
-
-@strawberry.type(description="A page of trunks, oldest first.")
-class SipTrunkConnection:
-    """Relay's connection over a keyset page."""
-
-    page: strawberry.Private[Page[model.SipTrunk]]
-    cursors: strawberry.Private[Cursors]
-
-    @strawberry.field(description="The trunks of the page with their cursors.")
-    def edges(self) -> list[SipTrunkEdge]:
-        """One edge per row."""
-        return [SipTrunkEdge(cursor=self.cursors.write(row), node=cast("SipTrunk", row)) for row in self.page.rows]
-
-    @strawberry.field(description="The trunks of the page.")
-    def nodes(self) -> list[SipTrunk]:
-        """The rows as they are."""
-        return cast("list[SipTrunk]", self.page.rows)
-
-    @strawberry.field(description="Where the page stands.")
-    def page_info(self) -> PageInfo:
-        """Relay's PageInfo."""
-        return PageInfo.of(self.page, self.cursors)
+@strawberry.type(description="A page of trunks.")
+class SipTrunkConnection(Connection[SipTrunk]):
+    """A page that can also tell how many there are."""
 
     @strawberry.field(description="How many trunks there are in all; counted only when it is asked for.")
     async def total_count(self, info: Info) -> int:
@@ -130,15 +105,9 @@ async def resolve_sip_trunk(info: Info, id: Id) -> SipTrunk | None:  # noqa: A00
 
 
 async def resolve_sip_trunks(
-    info: Info,
-    first: Annotated[int | None, strawberry.argument(description=FIRST)] = None,
-    after: Annotated[str | None, strawberry.argument(description="Only what comes after this cursor.")] = None,
-    last: Annotated[int | None, strawberry.argument(description=LAST)] = None,
-    before: Annotated[str | None, strawberry.argument(description="Only what comes before this cursor.")] = None,
+    info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
 ) -> SipTrunkConnection:
     """Fetch one page of the caller's workspace."""
-    context = info.context
-    workspace_id = context.caller.workspace_id
-    cursors = Cursors(context.services.keyring, f"sipTrunks\x00{workspace_id}")
-    found = await page(visible_trunks(workspace_id), window(first, last, after, before), cursors)
-    return SipTrunkConnection(page=found, cursors=cursors)
+    workspace_id = info.context.caller.workspace_id
+    pages = Pages(info.context.services.keyring, f"sipTrunks\x00{workspace_id}", Order("created_at"))
+    return SipTrunkConnection(fetched=await pages.fetch(visible_trunks(workspace_id), first, after, last, before))
