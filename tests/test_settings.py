@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.secret import Secret
-from trunkline.settings import LiveKit, SettingError, Settings, read_settings
+from trunkline.settings import LiveKit, SettingError, Settings, SipHost, read_settings
 
 KEY = "tl_" + "k" * 24
 DEFAULTS = {
@@ -26,6 +26,7 @@ DEFAULTS = {
     "max_removals": 10,
     "allowed_hosts": (),
     "allowed_origins": (),
+    "sip_host": None,
 }
 GOOD = [
     ("TRUNKLINE_DATABASE_URL", "sqlite://some folder/x#%41.db", Secret("sqlite://some folder/x#%41.db")),
@@ -55,6 +56,8 @@ GOOD = [
         "https://D.example.com, http://[::1]:3000",
         ("https://d.example.com", "http://[::1]:3000"),
     ),
+    ("TRUNKLINE_SIP_HOST", "SIP.Example.com.", SipHost("sip.example.com")),
+    ("TRUNKLINE_SIP_HOST", "192.0.2.10:5070", SipHost("192.0.2.10", 5070)),
 ]
 WRONG = {
     "TRUNKLINE_DATABASE_URL": [
@@ -89,6 +92,16 @@ WRONG = {
         "https://[::1",
         "https://dashboard.example.com:port",
         "*",
+    ],
+    "TRUNKLINE_SIP_HOST": [
+        "sip:192.0.2.10",
+        "sip.example.com:",
+        "sip.example.com:0",
+        "sip.example.com:sip",
+        ":5060",
+        "[::1]:5060",
+        "sip.example.com;transport=tcp",
+        "192.0.2.10:5060:5061",
     ],
 }
 LIVEKIT = {"LIVEKIT_URL": "wss://lk.example.com", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "s3cret"}
@@ -192,3 +205,8 @@ def test_the_host_is_served_unless_hosts_are_listed() -> None:
     local = {"127.0.0.1", "localhost", "[::1]"}
     assert read_settings({"TRUNKLINE_HOST": "pbx.example.com"}).served_hosts == local | {"pbx.example.com"}
     assert read_settings({"TRUNKLINE_ALLOWED_HOSTS": "a.example.com"}).served_hosts == {"a.example.com"}
+
+
+def test_a_sip_host_is_written_as_it_is_dialled() -> None:
+    assert str(SipHost("sip.example.com")) == "sip.example.com"
+    assert str(SipHost("192.0.2.10", 5070)) == "192.0.2.10:5070"

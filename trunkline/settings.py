@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from models.secret import Secret
+from trunkline.hosts import BadHost, read_host
 
 PREFIX = "TRUNKLINE_"
 LIVEKIT_NAMES = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
@@ -38,6 +39,17 @@ class LiveKit:
     api_secret: Secret
 
 
+@dataclass(frozen=True, slots=True)
+class SipHost:
+    """Where carriers reach livekit-sip. Without a port it is SIP's own: 5060, for TLS 5061."""
+
+    host: str
+    port: int | None = None
+
+    def __str__(self) -> str:
+        return self.host if self.port is None else f"{self.host}:{self.port}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be set. Times are in seconds. README.md has the table."""
@@ -57,6 +69,7 @@ class Settings:
     max_removals: int = 10
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = field(default=())
+    sip_host: SipHost | None = None
 
     @property
     def sqlite_file(self) -> Path | None:
@@ -109,6 +122,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         max_removals=read("MAX_REMOVALS", _count, plain.max_removals),
         allowed_hosts=read("ALLOWED_HOSTS", _hosts, ()),
         allowed_origins=read("ALLOWED_ORIGINS", _origins, ()),
+        sip_host=read("SIP_HOST", _sip_host, None),
     )
 
 
@@ -223,3 +237,13 @@ def _origins(text: str) -> tuple[str, ...]:
             message = "must hold origins such as https://dashboard.example.com, without a path"
             raise ValueError(message)
     return tuple(entry.lower() for entry in entries)
+
+
+def _sip_host(text: str) -> SipHost:
+    name, _, port = text.partition(":")
+    match read_host(name):
+        case str() as host:
+            return SipHost(host, _whole(port, 1, 65535) if ":" in text else None)
+        case BadHost():
+            message = "must be a host name or an IPv4 address, and :port unless it is SIP's own: sip.example.com:5070"
+            raise ValueError(message)
