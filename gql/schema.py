@@ -11,6 +11,7 @@ from gql import sip_trunk_changing as changing
 from gql import sip_trunk_creating as creating
 from gql import voice
 from gql.context import Info
+from gql.dial_preview import resolve_dial_preview
 from gql.documents import Schema
 from gql.node import Id, Node
 from models.secret import Secret
@@ -60,6 +61,10 @@ class Query:
     )
     assistants = strawberry.field(
         assistants.resolve_assistants, description="The assistants of your workspace, newest first."
+    )
+    dial_preview = strawberry.field(
+        resolve_dial_preview,
+        description="How a call would go out to the carrier, for a trunk that is not stored; nobody is called.",
     )
     voice = strawberry.field(voice.resolve_voice, description="The voice backend, and how your trunks stand.")
 

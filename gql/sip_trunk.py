@@ -8,6 +8,7 @@ from strawberry.types.field import StrawberryField
 
 from gql.connection import After, Before, Connection, First, Last, Pages
 from gql.context import Info
+from gql.dial_preview import resolve_of_trunk
 from gql.node import Id, Node
 from gql.sip_trunk_enums import (
     InboundAuthorizationType,
@@ -80,6 +81,9 @@ class SipTrunk(Node):
         "leave it."
     )
     assistants = strawberry.field(_assistants, description="The assistants that work for this trunk.")
+    dial_preview = strawberry.field(
+        resolve_of_trunk, description="How a call to a destination goes out to the carrier; nobody is called."
+    )
     created_at: datetime = strawberry.field(description="When the creation succeeded.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
 
