@@ -8,8 +8,9 @@ from strawberry.types.field import StrawberryField
 
 from gql.connection import After, Before, Connection, First, Last, Pages
 from gql.context import Info
-from gql.dial_preview import resolve_of_trunk
 from gql.node import Id, Node
+from gql.provider import Provider
+from gql.setup_sheet import SetupSheet
 from gql.sip_trunk_enums import (
     InboundAuthorizationType,
     MediaEncryption,
@@ -22,6 +23,8 @@ from gql.sip_trunk_leg import SipTrunkLeg, leg_of
 from models import sip_trunk as model
 from models.keyset import Order
 from models.trunk_leg import LegKind
+from trunkline.providers import find
+from trunkline.setup_sheets import setup_sheet
 from trunkline.trunks import find_trunk, visible_trunks
 
 if TYPE_CHECKING:
@@ -46,6 +49,15 @@ def _leg(kind: LegKind, description: str) -> StrawberryField:
 
 def _assistants(root: strawberry.Parent[model.SipTrunk]) -> list[Assistant]:
     return cast("list[Assistant]", sorted(root.assistants, key=lambda each: each.id))
+
+
+def _provider(root: strawberry.Parent[model.SipTrunk]) -> Provider | None:
+    return cast("Provider | None", find(root.provider))
+
+
+def _setup_sheet(root: strawberry.Parent[model.SipTrunk], info: Info) -> SetupSheet:
+    host = info.context.services.settings.sip_host
+    return cast("SetupSheet", setup_sheet(root, str(host) if host else None))
 
 
 def _status(root: strawberry.Parent[model.SipTrunk]) -> SipTrunkStatus:
@@ -81,9 +93,11 @@ class SipTrunk(Node):
         "leave it."
     )
     assistants = strawberry.field(_assistants, description="The assistants that work for this trunk.")
-    dial_preview = strawberry.field(
-        resolve_of_trunk, description="How a call to a destination goes out to the carrier; nobody is called."
+    provider = strawberry.field(_provider, description="The carrier or PBX, named or recognised by sipAddress.")
+    provider_as_of: str | None = strawberry.field(
+        description="The date of the provider's facts that allowedInboundIps was last filled from or compared with."
     )
+    setup_sheet = strawberry.field(_setup_sheet, description="What to enter at the carrier.")
     created_at: datetime = strawberry.field(description="When the creation succeeded.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
 

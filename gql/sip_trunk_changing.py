@@ -71,6 +71,9 @@ class UpdateSipTrunkInput:
         default=UNSET, description="ISO 3166-1 alpha-2. Null: detected, where the number tells it."
     )
     outbound_proxy: bool | None = strawberry.field(default=UNSET, description="A fixed address for outbound calls.")
+    provider: str | None = strawberry.field(
+        default=UNSET, description="A key of providers; fills nothing in. Null: recognised by sipAddress."
+    )
     expected_revision: int | None = strawberry.field(
         default=None, description="Refuse with STALE_REVISION when the trunk has another revision."
     )

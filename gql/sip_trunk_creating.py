@@ -58,10 +58,15 @@ class CreateSipTrunkInput:
     )
     sip_address: str = strawberry.field(description="Host name or IPv4 address: no scheme, no port.")
     sip_port: int | None = strawberry.field(
-        default=None, description=f"{model.PORT_MIN}-{model.PORT_MAX}; left out: 5060, for TLS 5061."
+        default=None,
+        description=f"{model.PORT_MIN}-{model.PORT_MAX}; left out: the provider's, else 5060, for TLS 5061.",
     )
-    sip_transport: SipTransport | None = strawberry.field(default=None, description="Left out: UDP.")
-    media_encryption: MediaEncryption | None = strawberry.field(default=None, description="Left out: AUTO.")
+    sip_transport: SipTransport | None = strawberry.field(
+        default=None, description="Left out: the provider's, else UDP."
+    )
+    media_encryption: MediaEncryption | None = strawberry.field(
+        default=None, description="Left out: the provider's, else AUTO."
+    )
     sip_calling_format: SipCallingFormat = strawberry.field(description="How numbers are written to the carrier.")
     inbound_authorization_type: InboundAuthorizationType = strawberry.field(
         description="How calls from the carrier prove where they come from."
@@ -75,6 +80,11 @@ class CreateSipTrunkInput:
     )
     outbound_proxy: bool = strawberry.field(
         default=False, description="Whether outbound calls leave from a fixed address; needs TRUNKLINE_OUTBOUND_PROXY."
+    )
+    provider: str | None = strawberry.field(
+        default=None,
+        description="A key of providers. Fills sipTransport, sipPort, mediaEncryption and allowedInboundIps where they "
+        "are left out, and warns where the rest differs. Left out: recognised by sipAddress, and nothing is filled in.",
     )
     provisioning: ProvisioningMode = strawberry.field(
         default=ProvisioningMode.WAIT, description="Whether to wait for the voice backend."
@@ -106,6 +116,7 @@ class NormalizedSipTrunk:
     media_encryption: MediaEncryption = strawberry.field(description="With the default filled in.")
     allowed_inbound_ips: list[str] | None = strawberry.field(description="Canonical CIDRs without duplicates.")
     country_code: str = strawberry.field(description="Given or detected.")
+    provider: str | None = strawberry.field(description="The key of the provider, named or recognised by sipAddress.")
     called_texts: list[str] = strawberry.field(description="What the inbound leg will answer to.")
     caller_id: str = strawberry.field(description="What the carrier will see in From.")
 

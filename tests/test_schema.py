@@ -34,8 +34,8 @@ BUILT = schema._schema  # noqa: SLF001  # Strawberry has no public name for grap
 Fielded = GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType
 
 SECRETS = {"sipPassword", "sipPasswordKey"}
-# Fields of the output that are no column: they are read from the legs and the assistants, or follow from the columns.
-DERIVED = {"inboundTrunkId", "outboundTrunkId", "inbound", "outbound", "assistants", "dialPreview"}
+# Fields of the output that are no column: they are read from the legs and the assistants.
+DERIVED = {"setupSheet", "inboundTrunkId", "outboundTrunkId", "inbound", "outbound", "assistants"}
 # Fields of the input that say how to work and are not remembered with the trunk.
 OF_THE_OPERATION = {"provisioning", "idempotencyKey"}
 
@@ -122,7 +122,7 @@ def test_what_can_be_changed_is_what_was_given_but_for_the_type() -> None:
     of_the_request = {"id", "expectedRevision", "dryRun"}
     changeable = fields_of("CreateSipTrunkInput") - OF_THE_OPERATION - {"sipTrunkType"}
     assert fields_of("UpdateSipTrunkInput") - of_the_request == changeable
-    assert camel(CHANGEABLE) - {"sipPasswordKey"} == changeable
+    assert camel(CHANGEABLE) - {"sipPasswordKey", "providerAsOf"} == changeable
 
 
 def test_what_comes_out_is_remembered_and_no_secret() -> None:

@@ -118,6 +118,8 @@ def test_every_field_that_passes_is_stored() -> None:
         allowed_inbound_ips=("8.8.8.8/32",),
         country_code="RO",
         outbound_proxy=True,
+        provider=None,
+        provider_as_of=None,
         called_texts=("+40741926265", "0741926265"),
         caller_id="0741926265",
     )

@@ -1,4 +1,4 @@
-"""The command line: serve, migrate, schema, api-keys, keyring, adopt. A wrong setting is one line, no traceback."""
+"""The command line: serving, the schema, carriers, keys, moving in. A wrong setting is one line, no traceback."""
 
 import asyncio
 import os
@@ -66,6 +66,14 @@ def schema() -> None:
     from gql.schema import schema as built
 
     click.echo(built.as_str())
+
+
+@main.command()
+def providers() -> None:
+    """Print the page of carriers and PBXs, docs/carriers.md."""
+    from trunkline.providers_page import page
+
+    click.echo(page(), nl=False)
 
 
 @main.group("api-keys")

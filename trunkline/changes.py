@@ -12,7 +12,7 @@ from models.assistant import Assistant
 from models.secret import KeyringError, Secret
 from models.sip_trunk import InboundAuthorizationType, SipTrunk, SipTrunkType, TrunkStatus
 from models.trunk_leg import LegKind
-from trunkline import claims, database, leases
+from trunkline import claims, database, leases, presets
 from trunkline.causes import CERTAIN, problem_of
 from trunkline.converge import UNREADABLE, converge
 from trunkline.keys import Caller
@@ -31,7 +31,9 @@ STALE = Problem(
     ("input", "expectedRevision"),
 )
 PASSWORD_NEEDED = Problem(Code.REQUIRED, UNREADABLE.detail, ("input", "sipPassword"))
-UNSEEN = frozenset({"sip_password", "sip_password_key"})  # compared as the secret it is
+# The password is compared as the secret it is; the date goes with the list.
+UNSEEN = frozenset({"sip_password", "sip_password_key", "provider_as_of"})
+DATED = frozenset({"provider", "allowed_inbound_ips"})
 TEXTS = frozenset({"phone_number", "sip_username", "sip_address"})  # null is told like blank, by the rule of each
 CHOICES = frozenset({"sip_calling_format", "inbound_authorization_type", "outbound_proxy"})  # have no blank
 UNMADE = (TrunkStatus.PROVISIONING, TrunkStatus.FAILED)
@@ -160,6 +162,7 @@ def _merged(trunk: SipTrunk, password: Secret, columns: Mapping[str, Any]) -> Tr
         kept["country_code"] = None  # detected anew
     if columns.get("inbound_authorization_type") is InboundAuthorizationType.AUTH:
         kept["allowed_inbound_ips"] = None
+    kept["provider"] = presets.kept(trunk.provider, columns.get("sip_address"))
     return TrunkDraft(**(kept | {name: _given(kept, name, value) for name, value in columns.items()}))
 
 
@@ -190,6 +193,8 @@ async def _plan(
     services: Services, trunk: SipTrunk, columns: dict[str, Any], before: Secret | None, wanted: Secret
 ) -> Plan:
     changed = [name for name in CHANGEABLE if name not in UNSEEN and getattr(trunk, name) != columns[name]]
+    if not DATED.intersection(changed):
+        columns["provider_as_of"] = trunk.provider_as_of
     if before != wanted:
         changed.append("sip_password")
     after = SipTrunk(id=trunk.id, workspace_id=trunk.workspace_id, revision=trunk.revision + 1)

@@ -200,6 +200,8 @@ def wanted_columns(services: Services, trunk: SipTrunk, wanted: NormalizedTrunk)
         "allowed_inbound_ips": None if wanted.allowed_inbound_ips is None else list(wanted.allowed_inbound_ips),
         "country_code": wanted.country_code,
         "outbound_proxy": wanted.outbound_proxy,
+        "provider": wanted.provider,
+        "provider_as_of": wanted.provider_as_of,
     }
 
 

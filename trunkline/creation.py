@@ -12,6 +12,7 @@ from trunkline.claims import Busy, Claim, Order
 from trunkline.idempotency import BoundKey
 from trunkline.keys import Caller
 from trunkline.legs import content, wanted_legs
+from trunkline.presets import filled
 from trunkline.problems import Notice, Problem
 from trunkline.provisioning import make_leg
 from trunkline.services import Services
@@ -20,6 +21,7 @@ from trunkline.validation import NormalizedTrunk, TrunkDraft
 from trunkline.voice import VoiceCause, VoiceError
 
 BUSY_WAIT_SECONDS = 0.05
+APART = frozenset({"sip_password", "provider_as_of"})  # the date is no part of what was asked for
 FAILED = "Failed to create SIP trunk."
 UNDECIDED = "The voice backend did not answer in time; the same request may be sent again at once."
 TAKEN_OVER = "Another process took this creation over; the same request may be sent again."
@@ -50,7 +52,7 @@ async def create_trunk(services: Services, caller: Caller, draft: TrunkDraft, ma
 
 async def _create(services: Services, caller: Caller, draft: TrunkDraft, manner: Manner) -> Creation:
     deadline = asyncio.get_running_loop().time() + services.settings.provision_timeout
-    examination = await examined(services, caller, draft, manner.idempotency_key)
+    examination = await examined(services, caller, filled(draft), manner.idempotency_key)
     if examination.normalized is None:
         return Creation(None, examination.problems, examination.notices, broke_rules=True)
     ended = await _with_key(services, caller, examination.normalized, manner, deadline)
@@ -84,7 +86,7 @@ def canonical(wanted: NormalizedTrunk, manner: Manner) -> list[str | Secret]:
     return [
         wanted.sip_password,
         repr(manner.background),
-        *(repr(getattr(wanted, each.name)) for each in fields(wanted) if each.name != "sip_password"),
+        *(repr(getattr(wanted, each.name)) for each in fields(wanted) if each.name not in APART),
     ]
 
 

@@ -54,7 +54,12 @@ class AllowedIps:
         """Canonical CIDRs; None with AUTH."""
         if self.authorization is InboundAuthorizationType.AUTH:
             return None
-        return tuple(str(entry.read) for entry in self.entries if not isinstance(entry.read, BadEntry))
+        return tuple(str(network) for network in self.networks)
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """What could be read."""
+        return tuple(entry.read for entry in self.entries if not isinstance(entry.read, BadEntry))
 
 
 def read_allowed_ips(authorization: InboundAuthorizationType, texts: Sequence[str] | None) -> AllowedIps:

@@ -21,6 +21,8 @@ CHANGEABLE = (
     "allowed_inbound_ips",
     "country_code",
     "outbound_proxy",
+    "provider",
+    "provider_as_of",
 )
 BACK = ("revision", "updated_at")  # a refused change leaves these too
 

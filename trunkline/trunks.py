@@ -16,6 +16,7 @@ from trunkline import claims, database, idempotency, leases
 from trunkline.causes import problem_of
 from trunkline.converge import converge
 from trunkline.keys import Caller
+from trunkline.presets import filled
 from trunkline.problems import Code, Problem
 from trunkline.services import Services
 from trunkline.validation import Examination, Policy, TrunkDraft, examine, name_to_resolve
@@ -77,7 +78,7 @@ async def validate_trunk(
     services: Services, caller: Caller, draft: TrunkDraft, idempotency_key: str | None
 ) -> Examination:
     """Say what createSipTrunk would say before it asks the voice backend; nothing is stored, nothing is sent."""
-    examination = await examined(services, caller, draft, idempotency_key)
+    examination = await examined(services, caller, filled(draft), idempotency_key)
     if examination.normalized is None:
         return examination
     found = await claims.obstacle(caller.workspace_id, examination.normalized)

@@ -12,10 +12,11 @@ from models.sip_trunk import (
     SipTransport,
     SipTrunkType,
 )
-from trunkline import address_rules, ip_rules, number_rules, text_rules
+from trunkline import address_rules, ip_rules, number_rules, provider_rules, text_rules
 from trunkline.hosts import BadHost, read_host
 from trunkline.phone import called_texts, caller_id
 from trunkline.problems import Code, Notice, Path, Problem
+from trunkline.providers import Provider
 from trunkline.settings import Network, PhoneCheck
 
 Address = IPv4Address | IPv6Address
@@ -40,6 +41,7 @@ class TrunkDraft:
     allowed_inbound_ips: Sequence[str] | None = None
     country_code: str | None = None
     outbound_proxy: bool = False
+    provider: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,8 @@ class NormalizedTrunk:
     allowed_inbound_ips: tuple[str, ...] | None
     country_code: str
     outbound_proxy: bool
+    provider: str | None  # named, or recognised by the host
+    provider_as_of: str | None  # the date of what is known of it
     called_texts: tuple[str, ...]  # what the inbound trunk answers to
     caller_id: str  # the own number in the calling format
 
@@ -94,6 +98,7 @@ class _Reading:
     encryption: MediaEncryption
     allowed_ips: ip_rules.AllowedIps
     country: str | None
+    provider: Provider | None
 
 
 def name_to_resolve(draft: TrunkDraft) -> str | None:
@@ -151,18 +156,34 @@ def _findings(
     yield number_rules.country_has_the_numbers_calling_code(own, reading.country)
     yield number_rules.detected_country_is_the_one_given(own, reading.country)
     yield outbound_proxy_is_available(draft.outbound_proxy, policy)
+    yield provider_rules.provider_is_known(draft.provider)
+    yield from provider_rules.differences(reading.provider, _compared(draft, reading))
+
+
+def _compared(draft: TrunkDraft, reading: _Reading) -> provider_rules.Compared:
+    return provider_rules.Compared(
+        host=reading.host,
+        port=draft.sip_port,
+        transport=reading.transport,
+        encryption=reading.encryption,
+        calling_format=draft.sip_calling_format,
+        authorization=draft.inbound_authorization_type,
+        ranges=reading.allowed_ips.networks,
+    )
 
 
 def _read(draft: TrunkDraft, policy: Policy) -> _Reading:
+    host = read_host(draft.sip_address)
     return _Reading(
         own=number_rules.read_own_number(draft.sip_trunk_type, draft.phone_number, policy.phone_check),
         nickname=(draft.nickname or "").strip(),
         username=draft.sip_username.strip(),
-        host=read_host(draft.sip_address),
+        host=host,
         transport=draft.sip_transport or SipTransport.UDP,
         encryption=draft.media_encryption or MediaEncryption.AUTO,
         allowed_ips=ip_rules.read_allowed_ips(draft.inbound_authorization_type, draft.allowed_inbound_ips),
         country=_country(draft.country_code or ""),
+        provider=provider_rules.provider_of(draft.provider, host),
     )
 
 
@@ -189,6 +210,8 @@ def _normalized(draft: TrunkDraft, reading: _Reading) -> NormalizedTrunk:
         allowed_inbound_ips=reading.allowed_ips.stored,
         country_code=number_rules.country_of(reading.own, reading.country) or "",
         outbound_proxy=draft.outbound_proxy,
+        provider=reading.provider.key if reading.provider else None,
+        provider_as_of=reading.provider.as_of.isoformat() if reading.provider else None,
         called_texts=called_texts(draft.sip_trunk_type, reading.own.stored, draft.sip_calling_format),
         caller_id=caller_id(draft.sip_trunk_type, reading.own.stored, draft.sip_calling_format),
     )
