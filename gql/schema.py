@@ -6,12 +6,13 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from gql import assistant as assistants
+from gql import inbound_explanation, voice
 from gql import provider as known_providers
 from gql import sip_trunk as trunks
 from gql import sip_trunk_changing as changing
 from gql import sip_trunk_creating as creating
-from gql import voice
 from gql.context import Info
+from gql.dial_preview import resolve_dial_preview
 from gql.documents import Schema
 from gql.node import Id, Node
 from models.secret import Secret
@@ -61,6 +62,16 @@ class Query:
     )
     assistants = strawberry.field(
         assistants.resolve_assistants, description="The assistants of your workspace, newest first."
+    )
+    dial_preview = strawberry.field(
+        resolve_dial_preview,
+        description="How a call would go out to the carrier, for a trunk that is not stored; nobody is called.",
+    )
+    explain_inbound_call = strawberry.field(
+        inbound_explanation.resolve_explain,
+        description="Say which trunk of your workspace takes a call, or which rule refuses it and what the caller "
+        "hears. A pure replay of LiveKit's rules on what is stored here: trunks that others made at the same LiveKit "
+        "are not looked at, and a number of another workspace is an unknown one.",
     )
     providers = strawberry.field(
         known_providers.resolve_providers, description="The carriers and PBXs whose facts are known, by name."

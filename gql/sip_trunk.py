@@ -8,6 +8,7 @@ from strawberry.types.field import StrawberryField
 
 from gql.connection import After, Before, Connection, First, Last, Pages
 from gql.context import Info
+from gql.dial_preview import resolve_of_trunk
 from gql.node import Id, Node
 from gql.provider import Provider
 from gql.setup_sheet import SetupSheet
@@ -93,6 +94,9 @@ class SipTrunk(Node):
         "leave it."
     )
     assistants = strawberry.field(_assistants, description="The assistants that work for this trunk.")
+    dial_preview = strawberry.field(
+        resolve_of_trunk, description="How a call to a destination goes out to the carrier; nobody is called."
+    )
     provider = strawberry.field(_provider, description="The carrier or PBX, named or recognised by sipAddress.")
     provider_as_of: str | None = strawberry.field(
         description="The date of the provider's facts that allowedInboundIps was last filled from or compared with."

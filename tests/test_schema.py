@@ -34,8 +34,8 @@ BUILT = schema._schema  # noqa: SLF001  # Strawberry has no public name for grap
 Fielded = GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType
 
 SECRETS = {"sipPassword", "sipPasswordKey"}
-# Fields of the output that are no column: they are read from the legs and the assistants.
-DERIVED = {"setupSheet", "inboundTrunkId", "outboundTrunkId", "inbound", "outbound", "assistants"}
+# Fields of the output that are no column: they are read from the legs and the assistants, or follow from the columns.
+DERIVED = {"inboundTrunkId", "outboundTrunkId", "inbound", "outbound", "assistants", "dialPreview", "setupSheet"}
 # Fields of the input that say how to work and are not remembered with the trunk.
 OF_THE_OPERATION = {"provisioning", "idempotencyKey"}
 

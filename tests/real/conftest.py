@@ -13,10 +13,11 @@ import httpx
 import pytest
 from livekit import api
 
-from scripts import voice_sip, voice_stack
+from scripts import agent_environment, voice_sip, voice_stack
+from scripts.daemon import Daemon
 from tests.api import KEY, Api
 from tests.conftest import REAL_SERVER
-from tests.real import agent_environment
+from tests.real.calling import Exchange, running_exchange, running_worker
 from tests.real.servers import (
     LiveKitServer,
     Postgres,
@@ -26,6 +27,7 @@ from tests.real.servers import (
     running_postgres,
     running_sip,
 )
+from tests.real.sipp import Carrier
 from tests.server_process import ServerProcess
 
 NODE_COMMANDS = Path(__file__).parent / "node" / "node_modules" / ".bin"
@@ -89,6 +91,26 @@ def agent_python() -> Path:
         return agent_environment.python()
     except agent_environment.UnavailableError as error:
         _unavailable(str(error))
+
+
+@pytest.fixture(scope="session")
+def worker(tmp_path_factory: pytest.TempPathFactory, livekit_sip: VoiceStack, agent_python: Path) -> Iterator[Daemon]:
+    """The example agent, at work for all calls."""
+    with running_worker(tmp_path_factory.mktemp("worker"), livekit_sip, agent_python) as worker:
+        yield worker
+
+
+@pytest.fixture(scope="session")
+def exchange(tmp_path_factory: pytest.TempPathFactory, livekit_sip: VoiceStack) -> Iterator[Exchange]:
+    """trunkline over the real livekit-sip, served once for all calls."""
+    with running_exchange(tmp_path_factory.mktemp("exchange"), livekit_sip) as exchange:
+        yield exchange
+
+
+@pytest.fixture
+def carrier(tmp_path: Path, needs: Callable[[str], str], livekit_sip: VoiceStack) -> Carrier:
+    """SIPp, with its files in a folder of the test's own."""
+    return Carrier(needs("sipp"), tmp_path, livekit_sip.sip.address)
 
 
 @pytest.fixture(scope="session")

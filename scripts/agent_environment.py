@@ -1,6 +1,6 @@
-"""The environment of the real agent worker: made once in the cache, from requirements/agent.txt alone.
+"""The environment of the example agent: made once in the cache, from requirements/agent.txt alone.
 
-Run as a program it makes the environment and tells its Python: CI does so beside other work.
+LiveKit's agents pin other versions than trunkline does. Run as a program it becomes the agent: scripts/agent.
 """
 
 import fcntl
@@ -12,7 +12,11 @@ import sys
 import time
 from pathlib import Path
 
-LOCK = Path(__file__).resolve().parent.parent.parent / "requirements" / "agent.txt"
+from scripts.voice_stack import cache, say
+
+ROOT = Path(__file__).resolve().parent.parent
+AGENT = ROOT / "examples" / "agent" / "agent.py"
+LOCK = ROOT / "requirements" / "agent.txt"
 FINISHED = "finished"
 
 
@@ -22,11 +26,11 @@ class UnavailableError(Exception):
 
 def python() -> Path:
     """The environment's Python, made now when it is not there yet (about half a minute)."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "trunkline" / "agent"
+    home = cache() / "agent"
     version = ".".join(str(part) for part in sys.version_info[:3])
-    folder = cache / hashlib.sha256(version.encode() + LOCK.read_bytes()).hexdigest()[:16]
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "lock").open("w") as lock:
+    folder = home / hashlib.sha256(version.encode() + LOCK.read_bytes()).hexdigest()[:16]
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / FINISHED).exists():
             _make(folder)
@@ -35,6 +39,8 @@ def python() -> Path:
 
 def _make(folder: Path) -> None:
     """Hashes are checked, and only wheels are taken: a source archive would run code of its own."""
+    say("Making the agent's environment; about half a minute, once …")
+    started = time.monotonic()
     shutil.rmtree(folder, ignore_errors=True)
     own, uv = folder / "bin" / "python", shutil.which("uv")
     base = getattr(sys, "_base_executable", sys.executable)
@@ -42,6 +48,7 @@ def _make(folder: Path) -> None:
     pip = [uv, "pip", "install", "--python", str(own)] if uv else [str(own), "-m", "pip", "install"]
     _run([*pip, "--quiet", "--no-deps", "--require-hashes", "--only-binary", ":all:", "-r", str(LOCK)])
     (folder / FINISHED).touch()
+    say(f"Made {folder} in {time.monotonic() - started:.0f} s.")
 
 
 def _run(command: list[str]) -> None:
@@ -52,9 +59,16 @@ def _run(command: list[str]) -> None:
         raise UnavailableError(f"the agent's environment ({LOCK.name}): {' '.join(reason)}")
 
 
-if __name__ == "__main__":
-    started = time.monotonic()
+def main(arguments: list[str]) -> None:
+    """Make the environment; then become the agent, unless only that was asked for."""
     try:
-        print(python(), f"after {time.monotonic() - started:.0f} s")  # noqa: T201  # a program that prints
+        own = str(python())
     except UnavailableError as error:
         sys.exit(str(error))
+    if arguments != ["--build"]:
+        # the same process, so that signals reach the agent
+        os.execv(own, [own, str(AGENT), *(arguments or ["start"])])  # noqa: S606
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
