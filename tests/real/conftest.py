@@ -18,6 +18,7 @@ from scripts.daemon import Daemon
 from tests.api import KEY, Api
 from tests.conftest import REAL_SERVER
 from tests.real.calling import Exchange, running_exchange, running_worker
+from tests.real.inbound_matrix import Case, Played, play
 from tests.real.servers import (
     LiveKitServer,
     Postgres,
@@ -107,10 +108,17 @@ def exchange(tmp_path_factory: pytest.TempPathFactory, livekit_sip: VoiceStack) 
         yield exchange
 
 
-@pytest.fixture
-def carrier(tmp_path: Path, needs: Callable[[str], str], livekit_sip: VoiceStack) -> Carrier:
-    """SIPp, with its files in a folder of the test's own."""
-    return Carrier(needs("sipp"), tmp_path, livekit_sip.sip.address)
+@pytest.fixture(scope="session")
+def carrier(tmp_path_factory: pytest.TempPathFactory, needs: Callable[[str], str], livekit_sip: VoiceStack) -> Carrier:
+    """SIPp as a carrier."""
+    return Carrier(needs("sipp"), tmp_path_factory.mktemp("carrier"), livekit_sip.sip.address)
+
+
+@pytest.fixture(scope="session")
+async def inbound_calls(exchange: Exchange, worker: Daemon, carrier: Carrier) -> dict[Case, Played]:
+    """Every call of the inbound matrix, played once. Trunks and assistants are left as they were."""
+    assert worker.is_running
+    return await play(exchange, carrier)
 
 
 @pytest.fixture(scope="session")

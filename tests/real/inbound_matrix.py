@@ -1,0 +1,169 @@
+"""The calls of a carrier that are tried: every way to be let in, and every reason not to be."""
+
+import asyncio
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import product
+from typing import Any
+
+from livekit import api
+
+from scripts.daemon import LOOPBACK
+from tests.api import Api
+from tests.real.calling import (
+    AGENT_KIND,
+    CREDENTIALS,
+    Exchange,
+    Line,
+    answered,
+    new_caller,
+    new_extension,
+    new_line,
+    new_number,
+    room_of,
+)
+from tests.real.sipp import Carrier, Sipp
+
+SILENCE_SECONDS = 5.0
+CALL_MILLISECONDS = 3_000
+CALLS_AT_ONCE = 6  # that an agent has to answer
+ELSEWHERE = "127.0.0.2"  # another address of this machine
+KINDS = ("EXTENSION", "NUMBER")
+
+
+class How(StrEnum):
+    """What the carrier does, or what became of the line."""
+
+    RIGHT = "as agreed"
+    NATIONAL_TEXT = "by its national text"
+    WRONG_PASSWORD = "wrong password"
+    OTHER_SOURCE = "other source address"
+    UNKNOWN_NUMBER = "unknown number"
+    NO_ASSISTANT = "no assistant"
+    DELETED = "deleted trunk"
+
+
+class Outcome(StrEnum):
+    """What the carrier sees in the end."""
+
+    ANSWERED = "answered"
+    REFUSED = "401"
+    SILENT = "silent"
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One call. `kind` is EXTENSION, NUMBER, or NATIONAL for a number whose trunk has that calling format."""
+
+    authorization: str
+    kind: str
+    transport: str
+    how: How
+    expected: Outcome
+
+    def __str__(self) -> str:
+        return f"{self.authorization} {self.kind} {self.transport} {self.how}"
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The call as it went. `line` is as it was made, also when its trunk was deleted since."""
+
+    line: Line
+    called: str
+    caller: str
+    source: str
+    statuses: tuple[str, ...]
+    room: str | None
+    agent: str | None = None
+    attributes: dict[str, str] | None = None
+
+    @property
+    def outcome(self) -> str:
+        final = [status for status in self.statuses if status >= "200" and status != "407"]
+        return {"200": Outcome.ANSWERED}.get(final[-1], final[-1]) if final else Outcome.SILENT
+
+
+def _cases() -> list[Case]:
+    def each(
+        how: How, expected: Outcome, authorizations: str = "AUTH IP", kinds: tuple[str, ...] = KINDS
+    ) -> list[Case]:
+        ways = product(authorizations.split(), kinds, ("UDP", "TCP"))
+        return [Case(authorization, kind, transport, how, expected) for authorization, kind, transport in ways]
+
+    return [
+        *each(How.RIGHT, Outcome.ANSWERED, kinds=(*KINDS, "NATIONAL")),
+        *each(How.NATIONAL_TEXT, Outcome.ANSWERED, kinds=("NATIONAL",)),
+        *each(How.OTHER_SOURCE, Outcome.ANSWERED, "AUTH"),
+        *each(How.OTHER_SOURCE, Outcome.SILENT, "IP"),
+        *each(How.WRONG_PASSWORD, Outcome.REFUSED, "AUTH"),
+        *each(How.UNKNOWN_NUMBER, Outcome.SILENT),
+        *each(How.NO_ASSISTANT, Outcome.SILENT),
+        *each(How.DELETED, Outcome.SILENT),
+    ]
+
+
+CASES = _cases()
+
+
+async def play(exchange: Exchange, carrier: Carrier) -> dict[Case, Played]:
+    """Play every case, side by side: silence takes its time."""
+    few = asyncio.Semaphore(CALLS_AT_ONCE)
+    async with exchange.client() as client, exchange.livekit() as lk:
+        lines = [await _line_for(client, case) for case in CASES]
+        played = await asyncio.gather(
+            *[_play(lk, carrier, few, case, line) for case, line in zip(CASES, lines, strict=True)]
+        )
+    return dict(zip(CASES, played, strict=True))
+
+
+async def _line_for(client: Api, case: Case) -> Line:
+    """A line of the case's own."""
+    inbound: dict[str, Any] = {"inboundAuthorizationType": case.authorization}
+    if case.authorization == "IP":
+        inbound["allowedInboundIps"] = [f"{LOOPBACK}/32"]
+    kind: dict[str, Any] = {"sipCallingFormat": "NATIONAL"} if case.kind == "NATIONAL" else {}
+    if case.kind == "EXTENSION":
+        kind = {"sipTrunkType": "EXTENSION", "phoneNumber": new_extension(), "countryCode": "RO"}
+    agent = {} if case.how is not How.NO_ASSISTANT else {"agent": None}
+    line = await new_line(client, **inbound, **kind, **agent)
+    if case.how is How.DELETED:
+        deleted = await client.delete(line.trunk["id"])
+        assert deleted["deletedId"] == line.trunk["id"], deleted
+    return line
+
+
+async def _play(lk: api.LiveKitAPI, carrier: Carrier, few: asyncio.Semaphore, case: Case, line: Line) -> Played:
+    source = ELSEWHERE if case.how is How.OTHER_SOURCE else LOOPBACK
+    called, caller = _called(case, line), new_caller()
+    credentials = (CREDENTIALS[0], "another-password") if case.how is How.WRONG_PASSWORD else CREDENTIALS
+    speaking = replace(carrier, transport=case.transport, source=source)
+    untold = Played(line, called, caller, source, (), None)
+    turn = few if case.expected is Outcome.ANSWERED else nullcontext()
+    async with turn, speaking.calling(called, caller, credentials, CALL_MILLISECONDS) as call:
+        return await _watch(lk, case, call, untold)
+
+
+async def _watch(lk: api.LiveKitAPI, case: Case, call: Sipp, untold: Played) -> Played:
+    """Follow a call to its end, or to its silence. A room that a call was sent to stays for minutes."""
+    if case.expected is Outcome.ANSWERED:
+        seen = await answered(lk, untold.caller)
+        await call.ended()
+        agent = seen.present[AGENT_KIND].attributes["lk.agent_name"]
+        return replace(untold, statuses=tuple(call.statuses()), room=seen.room, agent=agent, attributes=seen.caller)
+    if case.expected is Outcome.REFUSED:
+        await call.ended()
+    else:
+        await asyncio.sleep(SILENCE_SECONDS)
+    return replace(untold, statuses=tuple(call.statuses()), room=await room_of(lk, untold.caller))
+
+
+def _called(case: Case, line: Line) -> str:
+    match case.how:
+        case How.UNKNOWN_NUMBER:
+            return new_extension() if case.kind == "EXTENSION" else new_number()
+        case How.NATIONAL_TEXT:
+            return line.number.replace("+40", "0", 1)
+        case _:
+            return line.number
