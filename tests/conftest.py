@@ -5,7 +5,12 @@ from collections import Counter
 import pytest
 
 REAL_SERVER = "real server"
-TOLD = ("crash matrix", "fault storm", "calls of a carrier")  # what a test has to say, by record_property
+TOLD = (
+    "crash matrix",
+    "fault storm",
+    "calls of a carrier",
+    "calls to a carrier",
+)  # what a test has to say, by record_property
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,37 @@
+"""Calls to a carrier: what dialPreview shows is what the carrier sees, and the digest is the one it asked for."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.real.calling import Exchange
+from tests.real.outbound_matrix import CASES, Case, Placed, play
+from tests.real.sipp import Carrier
+
+
+@pytest.fixture(scope="module")
+async def outbound_calls(exchange: Exchange, carrier: Carrier) -> dict[Case, Placed]:
+    """Every call, placed once."""
+    return await play(exchange, carrier)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+async def test_a_call(
+    outbound_calls: dict[Case, Placed], case: Case, record_property: Callable[[str, object], None]
+) -> None:
+    placed = outbound_calls[case]
+    last = placed.invites[-1]
+    wire = f"{last.request_uri:58} {last.user('To'):14} {last.user('From'):13} {' '.join(placed.statuses)}"
+    record_property(
+        "calls to a carrier", f"{case!s:18} {wire} digest {'right' if placed.is_authenticated else 'WRONG'}"
+    )
+    assert placed.preview["problem"] is None
+    for invite in placed.invites:
+        assert invite.request_uri == placed.preview["requestUri"]
+        assert invite.user("To") == placed.preview["toUser"]
+        assert invite.user("From") == placed.preview["fromUser"]
+    assert [bool(invite.digest) for invite in placed.invites] == [False, True]
+    assert last.digest["uri"] == last.request_uri
+    assert placed.is_authenticated
+    assert placed.statuses == (case.challenge, "180", "200")
+    assert placed.followed
