@@ -11,17 +11,32 @@ from gql import provider as known_providers
 from gql import sip_trunk as trunks
 from gql import sip_trunk_changing as changing
 from gql import sip_trunk_creating as creating
+from gql import workspace as workspaces
 from gql.context import Info
 from gql.dial_preview import resolve_dial_preview
 from gql.documents import Schema
 from gql.node import Id, Node
+from gql.scopes import enforce_scopes, needs
 from models.secret import Secret
+from models.workspace import ApiKeyScope
+
+
+def _date_time(value: object) -> datetime:
+    if not isinstance(value, str):
+        message = "DateTime must be a string."
+        raise TypeError(message)
+    at = datetime.fromisoformat(value)
+    if at.tzinfo is None:
+        message = "DateTime must say its offset from UTC."
+        raise ValueError(message)
+    return at.astimezone(UTC)
+
 
 DATE_TIME = strawberry.scalar(
     name="DateTime",
     description="RFC 3339 in UTC with microseconds, ending in Z.",
     serialize=lambda at: at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-    parse_value=datetime.fromisoformat,
+    parse_value=_date_time,
 )
 
 
@@ -47,12 +62,21 @@ SECRET = strawberry.scalar(
 
 async def node(info: Info, id: Id) -> Node | None:  # noqa: A002  # GraphQL's name
     """Find whatever has the id."""
-    return await trunks.resolve_sip_trunk(info, id) or await assistants.resolve_assistant(info, id)
+    finders = (
+        trunks.resolve_sip_trunk,
+        assistants.resolve_assistant,
+        workspaces.resolve_key,
+        workspaces.resolve_workspace,
+    )
+    for find in finders:
+        if found := await find(info, id):
+            return found
+    return None
 
 
 @strawberry.type(description="Reading.")
 class Query:
-    """Every query there is."""
+    """Every query there is. They need the scope READ."""
 
     node = strawberry.field(node, description="Anything of your workspace by its id; null when unknown.")
     sip_trunk = strawberry.field(trunks.resolve_sip_trunk, description="A trunk of your workspace; null when unknown.")
@@ -80,11 +104,12 @@ class Query:
         known_providers.resolve_provider, description="One of them by its key; null when unknown."
     )
     voice = strawberry.field(voice.resolve_voice, description="The voice backend, and how your trunks stand.")
+    viewer = strawberry.field(workspaces.resolve_viewer, description="Who asks, and what it may.")
 
 
 @strawberry.type(description="Changing.")
 class Mutation:
-    """Every mutation there is."""
+    """Every mutation there is. They need the scope WRITE, unless they say otherwise."""
 
     create_sip_trunk = strawberry.mutation(
         creating.resolve_create,
@@ -117,11 +142,30 @@ class Mutation:
     delete_assistant = strawberry.mutation(
         assistants.resolve_delete, description="Remove an assistant and its dispatch rule."
     )
+    create_api_key = strawberry.mutation(
+        workspaces.resolve_create_key,
+        metadata=needs(ApiKeyScope.OPERATOR),
+        description="Make an API key of your workspace; its secret is told once. Needs the scope OPERATOR; no key "
+        "gives a scope that it lacks.",
+    )
+    revoke_api_key = strawberry.mutation(
+        workspaces.resolve_revoke_key,
+        metadata=needs(ApiKeyScope.OPERATOR),
+        description="Revoke an API key of your workspace for good, at once on every replica. Needs the scope OPERATOR; "
+        "the last working key that has it stays.",
+    )
+    create_workspace = strawberry.mutation(
+        workspaces.resolve_create_workspace,
+        metadata=needs(ApiKeyScope.OPERATOR),
+        description="Make a workspace and its first API key. Needs the scope OPERATOR in the workspace that was there "
+        "from the start.",
+    )
 
 
 schema = Schema(
     query=Query,
     mutation=Mutation,
-    types=[trunks.SipTrunk, assistants.Assistant],
+    types=[trunks.SipTrunk, assistants.Assistant, workspaces.Workspace, workspaces.ApiKey],
     config=StrawberryConfig(scalar_map={Secret: SECRET, datetime: DATE_TIME}),
 )
+enforce_scopes(schema._schema)  # noqa: SLF001  # Strawberry has no public name for graphql-core's schema

@@ -10,6 +10,7 @@ from models.identifiers import ID_LENGTH
 from models.secret import KEY_ID_MAX
 
 NAME_MAX = 100
+KEYS_MAX = 100  # that work, of one workspace: they are listed whole
 
 
 class Installation(Model):

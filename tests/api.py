@@ -174,6 +174,12 @@ class House:
     voice: FaultyVoice
     settings: Settings
 
+    def holding(self, secret: str) -> Api:
+        """A client of the same app with another key."""
+        transport = self.api.client._transport  # noqa: SLF001  # httpx has no public name for it
+        headers = {"authorization": f"Bearer {secret}"}
+        return Api(httpx.AsyncClient(transport=transport, base_url="http://testserver", headers=headers))
+
     async def held(self) -> dict[str, Leg]:
         """All that the voice backend holds, by its ids; asked past all faults and counts."""
         return {held.voice_id: held.leg for kind in LegKind for held in await self.voice.inner.list(kind)}

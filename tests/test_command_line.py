@@ -33,7 +33,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_help_names_every_command(run: Run) -> None:
     for flag in ("-h", "--help"):
         text = run(flag).output
-        for name in ("serve", "migrate", "schema", "api-keys", "keyring", "adopt"):
+        for name in ("serve", "migrate", "schema", "workspaces", "api-keys", "keyring", "adopt"):
             assert re.search(rf"^  {name} +[A-Z]", text, re.MULTILINE)
 
 
@@ -86,21 +86,6 @@ def test_a_fitting_ring_is_told(run: Run, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("TRUNKLINE_SECRET_KEYS", f"{new},{old}")
     uses = "k2: used for nothing.\nk1: used for nothing; it can be dropped.\n"
     assert run("keyring", "check").output == f"The ring fits. Writing with k2; reading k2, k1.\n{uses}"
-
-
-def test_a_key_is_made_listed_and_revoked(run: Run) -> None:
-    key_id, secret = run("api-keys", "create", " night shift ").output.splitlines()
-    assert re.fullmatch(r"tl_\w{47}", secret)
-    assert run("api-keys", "list").output == f"{key_id}  {secret[:11]}…  active  night shift\n"
-    assert run("api-keys", "revoke", key_id).output == "Revoked.\n"
-    assert run("api-keys", "list").output == f"{key_id}  {secret[:11]}…  revoked  night shift\n"
-    for unknown in (key_id, "key_unknown"):
-        assert run("api-keys", "revoke", unknown, status=1).stderr == f"Error: No active key has the id {unknown}.\n"
-
-
-@pytest.mark.parametrize("name", ["", "  ", "x" * 101, "a\nb", "a\x1b[31mb", "\ud800"])
-def test_a_key_needs_a_name_that_can_be_printed(run: Run, name: str) -> None:
-    assert "1-100 printable characters" in run("api-keys", "create", name, status=2).stderr
 
 
 def test_a_refusal_is_one_line_on_standard_error(tmp_path: Path) -> None:

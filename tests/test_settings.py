@@ -27,6 +27,9 @@ DEFAULTS = {
     "allowed_hosts": (),
     "allowed_origins": (),
     "sip_host": None,
+    "limit_trunks": 10_000,
+    "limit_requests_per_minute": 6_000,
+    "limit_provisions": 100,
 }
 GOOD = [
     ("TRUNKLINE_DATABASE_URL", "sqlite://some folder/x#%41.db", Secret("sqlite://some folder/x#%41.db")),
@@ -58,6 +61,9 @@ GOOD = [
     ),
     ("TRUNKLINE_SIP_HOST", "SIP.Example.com.", SipHost("sip.example.com")),
     ("TRUNKLINE_SIP_HOST", "192.0.2.10:5070", SipHost("192.0.2.10", 5070)),
+    ("TRUNKLINE_LIMIT_TRUNKS", "0", 0),
+    ("TRUNKLINE_LIMIT_REQUESTS_PER_MINUTE", "60", 60),
+    ("TRUNKLINE_LIMIT_PROVISIONS", "1", 1),
 ]
 WRONG = {
     "TRUNKLINE_DATABASE_URL": [
@@ -82,6 +88,9 @@ WRONG = {
     "TRUNKLINE_SETTLE_TIME": ["0", "a minute"],
     "TRUNKLINE_RECONCILE_INTERVAL": ["0", "30 s"],
     "TRUNKLINE_MAX_REMOVALS": ["-1", "ten", "1.5", "1000001"],
+    "TRUNKLINE_LIMIT_TRUNKS": ["-1", "none"],
+    "TRUNKLINE_LIMIT_REQUESTS_PER_MINUTE": ["1/s", "1000001"],
+    "TRUNKLINE_LIMIT_PROVISIONS": ["0.5"],
     "TRUNKLINE_ALLOWED_HOSTS": ["https://api.example.com", "api.example.com/graphql", "u@api.example.com"],
     "TRUNKLINE_ALLOWED_ORIGINS": [
         "dashboard.example.com",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from trunkline.adopt_command import adopt
+from trunkline.key_commands import api_keys, workspaces
 from trunkline.settings import SettingError, Settings, read_settings
 
 if TYPE_CHECKING:
@@ -74,61 +75,6 @@ def providers() -> None:
     from trunkline.providers_page import page
 
     click.echo(page(), nl=False)
-
-
-@main.group("api-keys")
-def api_keys() -> None:
-    """Make, list and revoke API keys."""
-
-
-@api_keys.command("create")
-@click.argument("name")
-def create_api_key(name: str) -> None:
-    """Make a key; it is printed this once."""
-    from models.workspace import NAME_MAX
-    from trunkline.keys import create_key
-    from trunkline.start import started
-
-    if not (name.isprintable() and 1 <= len(name.strip()) <= NAME_MAX):
-        raise click.BadParameter(f"1-{NAME_MAX} printable characters", param_hint="NAME")
-
-    async def work() -> None:
-        async with started(_settings()) as start:
-            key, secret = await create_key(start.keyring, start.workspace_id, name.strip())
-            click.echo(f"{key.id}\n{secret.reveal()}")
-
-    _run(work())
-
-
-@api_keys.command("list")
-def list_api_keys() -> None:
-    """Show the keys: id, what is shown of the key, state, name."""
-    from models.workspace import ApiKey
-    from trunkline.start import started
-
-    async def work() -> None:
-        async with started(_settings()):
-            for key in await ApiKey.all().order_by("id"):
-                state = "revoked" if key.revoked_at else "active"
-                click.echo(f"{key.id}  {key.prefix}…  {state}  {key.name}")
-
-    _run(work())
-
-
-@api_keys.command("revoke")
-@click.argument("key_id")
-def revoke_api_key(key_id: str) -> None:
-    """Revoke a key for good."""
-    from trunkline.keys import revoke_key
-    from trunkline.start import started
-
-    async def work() -> bool:
-        async with started(_settings()):
-            return await revoke_key(key_id)
-
-    if not _run(work()):
-        raise click.ClickException(f"No active key has the id {key_id}.")
-    click.echo("Revoked.")
 
 
 @main.group()
@@ -233,7 +179,8 @@ async def _sandbox(settings: Settings, ring: "Keyring") -> "AsyncIterator[Sandbo
             await voice.aclose()
 
 
-main.add_command(adopt)
+for command in (workspaces, api_keys, adopt):
+    main.add_command(command)
 
 
 def command_line() -> None:

@@ -24,6 +24,7 @@ from gql.guard import REQUEST_ID, Guard, request_id_of
 from gql.schema import schema
 from models.secret import Keyring
 from trunkline import database, names
+from trunkline.key_use import KeyUse
 from trunkline.keys import Caller, authenticate
 from trunkline.log import log_unexpected
 from trunkline.reconcile import Reconciler
@@ -134,8 +135,12 @@ async def served(settings: Settings, voice: OpenVoice = open_voice) -> AsyncIter
 
 
 def _app(services: Services) -> ASGIApp:
+    use = KeyUse(services.tasks)
+
     async def known(header: str | None) -> Caller | None:
-        return await authenticate(services.keyring, header)
+        if caller := await authenticate(services.keyring, header):
+            use.note(caller.key_id)
+        return caller
 
     def context(caller: Caller, request_id: str) -> Context:
         return context_of(services, caller, request_id)

@@ -24,7 +24,7 @@ from trunkline.causes import problem_of
 from trunkline.keys import Caller
 from trunkline.problems import Code, Problem
 from trunkline.services import Services
-from trunkline.text_rules import CONTROL
+from trunkline.text_rules import problems_of_a_name
 from trunkline.trunks import find_living
 from trunkline.voice import VoiceCause
 
@@ -143,8 +143,8 @@ async def _standing(caller: Caller, assistant_id: str) -> Outcome:
 async def _problems(caller: Caller, assistant: Assistant) -> tuple[Problem, ...]:
     """All problems at once, in the order of the input."""
     found = [
-        *_text_problems(assistant.name, "name", NAME_MAX),
-        *_text_problems(assistant.agent_name, "agentName", AGENT_NAME_MAX),
+        *problems_of_a_name(assistant.name, "name", NAME_MAX),
+        *problems_of_a_name(assistant.agent_name, "agentName", AGENT_NAME_MAX),
     ]
     if assistant.trunk_id is not None and not await find_living(caller.workspace_id, assistant.trunk_id):
         found.append(TRUNK_NOT_FOUND)
@@ -153,12 +153,3 @@ async def _problems(caller: Caller, assistant: Assistant) -> tuple[Problem, ...]
 
 def _any_rule(problems: tuple[Problem, ...]) -> bool:
     return any(problem is not TRUNK_NOT_FOUND for problem in problems)
-
-
-def _text_problems(text: str, field: str, longest: int) -> list[Problem]:
-    path = ("input", field)
-    if not text:
-        return [Problem(Code.REQUIRED, f"{field} is required.", path)]
-    if CONTROL.search(text):
-        return [Problem(Code.INVALID_FORMAT, f"{field} may not contain control characters.", path)]
-    return [Problem(Code.TOO_LONG, f"{field} has at most {longest} characters.", path)] if len(text) > longest else []

@@ -10,6 +10,7 @@ import re
 import secrets
 import string
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -28,6 +29,7 @@ CHECKSUM_CHARACTERS = 6
 MADE = re.compile(r"tl_([0-9A-Za-z]{8})_[0-9A-Za-z]{38}")
 SHOWN_CHARACTERS = 11  # tl_ and the id
 BOOTSTRAP_NAME = "bootstrap"
+EVERY_SCOPE = frozenset(ApiKeyScope)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +38,7 @@ class Caller:
 
     workspace_id: str
     key_id: str
-    scopes: frozenset[ApiKeyScope] = frozenset(ApiKeyScope)
+    scopes: frozenset[ApiKeyScope] = EVERY_SCOPE
     request_id: str | None = None
 
 
@@ -64,27 +66,32 @@ def _checksum(body: str) -> str:
     return digits
 
 
-async def create_key(
-    keyring: Keyring, workspace_id: str, name: str, secret: Secret | None = None
+async def create_key(  # noqa: PLR0913  # each by its name
+    keyring: Keyring,
+    workspace_id: str,
+    name: str,
+    secret: Secret | None = None,
+    *,
+    lookup: str | None = None,
+    scopes: Collection[ApiKeyScope] = EVERY_SCOPE,
+    expires_at: datetime | None = None,
 ) -> tuple[ApiKey, Secret]:
-    """Store a key, a new one unless told; the secret is returned this once."""
+    """Store a key, a new one unless told; the secret is returned this once. `lookup`: unless it is its own id."""
     secret = secret or made_key()
-    lookup = secret.reveal()[3 : 3 + ID_CHARACTERS]
-    return await _store(keyring, workspace_id, name, secret, lookup), secret
-
-
-async def _store(keyring: Keyring, workspace_id: str, name: str, secret: Secret, lookup: str) -> ApiKey:
     text, pepper_id = secret.reveal(), keyring.writing
-    return await ApiKey.create(
+    key = await ApiKey.create(
         id=new_id("key"),
         workspace_id=workspace_id,
         name=name,
         prefix=text[:SHOWN_CHARACTERS],
-        lookup=lookup,
+        lookup=lookup or text[3 : 3 + ID_CHARACTERS],
         digest=keyring.digest(text, pepper_id),
         pepper_id=pepper_id,
+        scopes=" ".join(scope for scope in ApiKeyScope if scope in scopes),
+        expires_at=expires_at,
         created_at=await database.now(),
     )
+    return key, secret
 
 
 async def ensure_bootstrap_key(keyring: Keyring, workspace_id: str, secret: Secret) -> str | None:
@@ -95,11 +102,9 @@ async def ensure_bootstrap_key(keyring: Keyring, workspace_id: str, secret: Secr
         raise SettingError("TRUNKLINE_BOOTSTRAP_KEY", why)
     known = await _look_up(keyring, text)
     if known is None:
-        lookup = MADE.fullmatch(text)
+        lookup = None if MADE.fullmatch(text) else _hmac_lookup(keyring, text)
         try:
-            await _store(
-                keyring, workspace_id, BOOTSTRAP_NAME, secret, lookup[1] if lookup else _hmac_lookup(keyring, text)
-            )
+            await create_key(keyring, workspace_id, BOOTSTRAP_NAME, secret, lookup=lookup)
         except IntegrityError:  # another replica stored it in this instant
             return None
     elif known.revoked_at:
@@ -116,7 +121,12 @@ async def authenticate(keyring: Keyring, header: str | None) -> Caller | None:
     key = await _look_up(keyring, text)
     if key is None or not works(key):
         return None
-    return Caller(key.workspace_id, key.id, frozenset(ApiKeyScope(scope) for scope in key.scopes.split()))
+    return Caller(key.workspace_id, key.id, scopes_of(key))
+
+
+def scopes_of(key: ApiKey) -> frozenset[ApiKeyScope]:
+    """What a key may do."""
+    return frozenset(ApiKeyScope(scope) for scope in key.scopes.split())
 
 
 def works(key: ApiKey) -> bool:

@@ -40,6 +40,10 @@ class Tasks:
             raise TimeoutError
         return task.result()
 
+    def later(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work beside everything else; nobody waits for it but the process's end."""
+        self._started(work).add_done_callback(_retrieve)
+
     def _started(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = asyncio.get_running_loop().create_task(work)
         self._running.add(task)

@@ -69,6 +69,9 @@ class Settings:
     max_removals: int = 10
     allowed_hosts: tuple[str, ...] = ()
     allowed_origins: tuple[str, ...] = field(default=())
+    limit_trunks: int = 10_000
+    limit_requests_per_minute: int = 6_000
+    limit_provisions: int = 100
     sip_host: SipHost | None = None
 
     @property
@@ -122,6 +125,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         max_removals=read("MAX_REMOVALS", _count, plain.max_removals),
         allowed_hosts=read("ALLOWED_HOSTS", _hosts, ()),
         allowed_origins=read("ALLOWED_ORIGINS", _origins, ()),
+        limit_trunks=read("LIMIT_TRUNKS", _count, plain.limit_trunks),
+        limit_requests_per_minute=read("LIMIT_REQUESTS_PER_MINUTE", _count, plain.limit_requests_per_minute),
+        limit_provisions=read("LIMIT_PROVISIONS", _count, plain.limit_provisions),
         sip_host=read("SIP_HOST", _sip_host, None),
     )
 

@@ -147,7 +147,7 @@ async def ensure_keys(settings: Settings, start: Started) -> Path | None:
         if notice:
             log.warning("bootstrap_key_revoked", notice=notice)
         return None
-    if not await ApiKey.exists():
+    if not await ApiKey.exists(workspace_id=start.workspace_id):
         secret = made_key()
         write_private(path, secret.reveal() + "\n")  # first, so that a crash leaves no key that nobody knows
         await create_key(start.keyring, start.workspace_id, FIRST_KEY_NAME, secret)

@@ -1,4 +1,4 @@
-"""The rules of the plain fields: nickname, credentials, port and media encryption. The password is never quoted."""
+"""The rules of the plain fields: names, credentials, port and media encryption. The password is never quoted."""
 
 import re
 
@@ -25,6 +25,16 @@ ENCRYPTION: Path = ("input", "mediaEncryption")
 # Unicode Cc, and lone surrogates, which JSON can carry but UTF-8 and with it every database and LiveKit cannot.
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 USERNAME_TEXT = re.compile(r"[!#-\[\]-~]*")  # printable ASCII without blank, quotation mark and backslash
+
+
+def problems_of_a_name(text: str, field: str, longest: int) -> list[Problem]:
+    """A trimmed text that has to be there: the name of an assistant, a workspace, a key."""
+    path: Path = ("input", field)
+    if not text:
+        return [Problem(Code.REQUIRED, f"{field} is required.", path)]
+    if CONTROL.search(text):
+        return [Problem(Code.INVALID_FORMAT, f"{field} may not contain control characters.", path)]
+    return [Problem(Code.TOO_LONG, f"{field} has at most {longest} characters.", path)] if len(text) > longest else []
 
 
 def nickname_is_not_too_long(nickname: str) -> Problem | None:
