@@ -1,6 +1,7 @@
 """The calls of a carrier that are tried: every way to be let in, and every reason not to be."""
 
 import asyncio
+from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -81,8 +82,13 @@ class Played:
 
     @property
     def outcome(self) -> str:
-        final = [status for status in self.statuses if status >= "200" and status != "407"]
-        return {"200": Outcome.ANSWERED}.get(final[-1], final[-1]) if final else Outcome.SILENT
+        return outcome_of(self.statuses)
+
+
+def outcome_of(statuses: Iterable[str]) -> str:
+    """What it comes to; a challenge is not the end, and a status that is expected nowhere is told as it is."""
+    final = [status for status in statuses if status >= "200" and status != "407"]
+    return {"200": Outcome.ANSWERED}.get(final[-1], final[-1]) if final else Outcome.SILENT
 
 
 def _cases() -> list[Case]:

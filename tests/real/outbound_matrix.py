@@ -11,7 +11,7 @@ from typing import Any
 from livekit import api
 
 from tests.api import Api
-from tests.real.calling import CREDENTIALS, Exchange, Line, new_extension, new_line
+from tests.real.calling import Exchange, Line, new_extension, new_line
 from tests.real.sipp import SCENARIOS, Carrier, Message, Sipp, answers_challenge
 
 CALLS_AT_ONCE = 4
@@ -48,11 +48,10 @@ class Placed:
     def invites(self) -> list[Message]:
         return [message for message in self.messages if message.method == "INVITE"]
 
-    @property
-    def is_authenticated(self) -> bool:
-        """Whether the last INVITE answers the carrier's challenge."""
+    def answers_with(self, username: str, password: str) -> bool:
+        """Whether the last INVITE answers the carrier's challenge with these."""
         challenge = next(message for message in self.messages if message.status in {"401", "407"})
-        return answers_challenge(self.invites[-1], challenge, *CREDENTIALS)
+        return answers_challenge(self.invites[-1], challenge, username, password)
 
 
 CASES = [

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.real.calling import Exchange
+from tests.real.calling import CREDENTIALS, Exchange
 from tests.real.outbound_matrix import CASES, Case, Placed, play
 from tests.real.sipp import Carrier
 
@@ -20,11 +20,9 @@ async def test_a_call(
     outbound_calls: dict[Case, Placed], case: Case, record_property: Callable[[str, object], None]
 ) -> None:
     placed = outbound_calls[case]
-    last = placed.invites[-1]
+    last, is_authenticated = placed.invites[-1], placed.answers_with(*CREDENTIALS)
     wire = f"{last.request_uri:58} {last.user('To'):14} {last.user('From'):13} {' '.join(placed.statuses)}"
-    record_property(
-        "calls to a carrier", f"{case!s:18} {wire} digest {'right' if placed.is_authenticated else 'WRONG'}"
-    )
+    record_property("calls to a carrier", f"{case!s:18} {wire} digest {'right' if is_authenticated else 'WRONG'}")
     assert placed.preview["problem"] is None
     for invite in placed.invites:
         assert invite.request_uri == placed.preview["requestUri"]
@@ -32,6 +30,6 @@ async def test_a_call(
         assert invite.user("From") == placed.preview["fromUser"]
     assert [bool(invite.digest) for invite in placed.invites] == [False, True]
     assert last.digest["uri"] == last.request_uri
-    assert placed.is_authenticated
+    assert is_authenticated
     assert placed.statuses == (case.challenge, "180", "200")
     assert placed.followed

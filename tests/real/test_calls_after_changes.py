@@ -1,0 +1,87 @@
+"""A change of a trunk counts from the next call, with the ids that LiveKit gave it before."""
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from scripts.daemon import LOOPBACK, Daemon
+from tests.api import Api, codes
+from tests.real.calling import CREDENTIALS, Exchange, Line, new_caller, new_line, new_number
+from tests.real.inbound_matrix import ELSEWHERE, SILENCE_SECONDS, Outcome, outcome_of
+from tests.real.outbound_matrix import NUMBER, place
+from tests.real.sipp import Carrier
+
+NEW_PASSWORD = "another-password-of-theirs"
+USERNAME = CREDENTIALS[0]
+
+
+async def changed(client: Api, line: Line, **changes: Any) -> Line:
+    """The line after an update that must succeed and keep its ids."""
+    payload = await client.update(line.trunk["id"], **changes)
+    assert codes(payload) == [], payload
+    after = payload["sipTrunk"]
+    for name in ("inboundTrunkId", "outboundTrunkId"):
+        assert after[name] == line.trunk[name]
+    return Line(after, line.assistant)
+
+
+async def told(carrier: Carrier, called: str, password: str) -> list[str]:
+    """The answers to a call that has an end."""
+    async with carrier.calling(called, new_caller(), (USERNAME, password)) as call:
+        await call.ended()
+        return call.statuses()
+
+
+async def told_in_time(carrier: Carrier, called: str, password: str) -> list[str]:
+    """The answers to a call that may have none."""
+    async with carrier.calling(called, new_caller(), (USERNAME, password)) as call:
+        await asyncio.sleep(SILENCE_SECONDS)
+        return call.statuses()
+
+
+async def test_a_new_number_and_password_count(exchange: Exchange, worker: Daemon, carrier: Carrier) -> None:
+    assert worker.is_running
+    async with exchange.client() as client:
+        before = await new_line(client)
+        assert outcome_of(await told(carrier, before.number, CREDENTIALS[1])) == Outcome.ANSWERED
+        after = await changed(client, before, phoneNumber=new_number(), sipPassword=NEW_PASSWORD)
+    answers = await asyncio.gather(
+        told(carrier, after.number, NEW_PASSWORD),
+        told(carrier, after.number, CREDENTIALS[1]),
+        told_in_time(carrier, before.number, NEW_PASSWORD),
+    )
+    assert [outcome_of(each) for each in answers] == [Outcome.ANSWERED, Outcome.REFUSED, Outcome.SILENT]
+
+
+async def test_addresses_instead_of_digest_count(exchange: Exchange, worker: Daemon, carrier: Carrier) -> None:
+    assert worker.is_running
+    async with exchange.client() as client:
+        line = await new_line(client)
+        assert "407" in await told(carrier, line.number, CREDENTIALS[1])
+        await changed(client, line, inboundAuthorizationType="IP", allowedInboundIps=[f"{ELSEWHERE}/32"])
+    listed, unlisted = await asyncio.gather(
+        told(replace(carrier, source=ELSEWHERE), line.number, NEW_PASSWORD),
+        told_in_time(carrier, line.number, CREDENTIALS[1]),
+    )
+    assert listed == ["100", "180", "200"]
+    assert unlisted == ["100", "180"]
+
+
+@pytest.mark.parametrize("transport", ["UDP", "TCP"])
+async def test_a_new_carrier_is_called(exchange: Exchange, carrier: Carrier, transport: str) -> None:
+    async with exchange.client() as client, exchange.livekit() as lk:
+        async with carrier.answering() as call:
+            line = await new_line(client, None, sipPort=call.port)
+            first = await place(client, lk, line, call, NUMBER)
+        assert first.answers_with(*CREDENTIALS)
+        async with replace(carrier, transport=transport, source=ELSEWHERE).answering() as call:
+            where = {"sipAddress": ELSEWHERE, "sipPort": call.port, "sipTransport": transport}
+            after = await changed(client, line, phoneNumber=new_number(), sipPassword=NEW_PASSWORD, **where)
+            second = await place(client, lk, after, call, NUMBER)
+    assert LOOPBACK in first.invites[-1].request_uri
+    assert second.answers_with(USERNAME, NEW_PASSWORD)
+    assert second.invites[-1].request_uri == second.preview["requestUri"]
+    assert second.invites[-1].request_uri.endswith(f"@{ELSEWHERE}:{call.port};transport={transport.lower()}")
+    assert second.invites[-1].user("From") == second.preview["fromUser"] == after.number
