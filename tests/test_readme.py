@@ -18,7 +18,7 @@ from trunkline.settings import LIVEKIT_NAMES, PREFIX, Settings, read_settings
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
 PAGES = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
-FOLDERS = "docs|gql|models|requirements|scripts|tests|trunkline"
+FOLDERS = "docs|examples|gql|models|requirements|scripts|tests|trunkline"
 EXAMPLE = re.compile(r"```sh\n(curl .*?)\n```\n\n```json\n(.*?)\n```", re.DOTALL)
 SETTING_ROW = re.compile(r"^\| `((?:TRUNKLINE|LIVEKIT)_\w+)` \| (.*?) \|", re.MULTILINE)
 LOG_EVENT = re.compile(r'\blog\.\w+\([^")]*"(\w+)"')
