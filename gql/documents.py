@@ -21,6 +21,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from gql.limits import MAX_TOKENS, refuse_costly, refuse_long
+from gql.observed import observe_operations
 from gql.request_errors import RequestErrors, refuse
 
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
@@ -142,6 +143,7 @@ class Schema(strawberry.Schema):
         config: StrawberryConfig | None = None,
     ) -> None:
         super().__init__(query, mutation, types=types, config=config, extensions=[OpenDocument])
+        observe_operations(self._schema)
         self.documents = Documents(self._schema)
         self.request_errors = RequestErrors(self._schema)
 

@@ -14,6 +14,7 @@ from graphql import FieldNode, GraphQLError, GraphQLSchema
 from structlog.contextvars import get_contextvars
 
 from gql.wording import INVALID, Wording
+from trunkline.observation import current
 
 ROOT = Path(__file__).resolve().parents[1]
 INTERNAL = "Internal error. Please report the request id {}."
@@ -48,8 +49,10 @@ class RequestErrors:
         place = error.locations[0] if error.locations else None
         where = {"line": place.line, "column": place.column} if place else {}
         if said := self._said(error):
+            current().refused = True
             log.info("request_refused", problem=said, **where)
             return
+        current().failed = True
         causes = list(_causes(error))
         log.error("request_failed", field=_field(error), error=_type_names(causes), at=_our_line(causes), **where)
 

@@ -108,7 +108,9 @@ def test_the_log_is_json_and_holds_no_query(first: ServerProcess) -> None:
     lines = [json.loads(line) for line in first.log.read_text().splitlines() if line.startswith("{")]
     requests = [line for line in lines if line["event"] == "request"]
     assert {"method": "GET", "path": "/healthz", "status": 200}.items() <= requests[-1].items()
-    assert set(requests[-1]) == {"event", "level", "timestamp", "method", "path", "status", "ms", "request_id"}
+    assert set(requests[-1]) == {
+        "event", "level", "timestamp", "method", "path", "status", "outcome", "ms", "request_id"
+    }  # fmt: skip
     assert "needle" not in first.log.read_text()
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.secret import Secret
-from trunkline.settings import LiveKit, SettingError, Settings, SipHost, read_settings
+from trunkline.settings import Address, LiveKit, SettingError, Settings, SipHost, read_settings
 
 KEY = "tl_" + "k" * 24
 DEFAULTS = {
@@ -30,6 +30,8 @@ DEFAULTS = {
     "limit_trunks": 10_000,
     "limit_requests_per_minute": 6_000,
     "limit_provisions": 100,
+    "metrics_address": None,
+    "log_format": "auto",
 }
 GOOD = [
     ("TRUNKLINE_DATABASE_URL", "sqlite://some folder/x#%41.db", Secret("sqlite://some folder/x#%41.db")),
@@ -64,6 +66,10 @@ GOOD = [
     ("TRUNKLINE_LIMIT_TRUNKS", "0", 0),
     ("TRUNKLINE_LIMIT_REQUESTS_PER_MINUTE", "60", 60),
     ("TRUNKLINE_LIMIT_PROVISIONS", "1", 1),
+    ("TRUNKLINE_METRICS_ADDRESS", "127.0.0.1:9464", Address("127.0.0.1", 9464)),
+    ("TRUNKLINE_METRICS_ADDRESS", "[::1]:0", Address("[::1]", 0)),
+    ("TRUNKLINE_LOG_FORMAT", "text", "text"),
+    ("TRUNKLINE_LOG_FORMAT", "json", "json"),
 ]
 WRONG = {
     "TRUNKLINE_DATABASE_URL": [
@@ -112,6 +118,16 @@ WRONG = {
         "sip.example.com;transport=tcp",
         "192.0.2.10:5060:5061",
     ],
+    "TRUNKLINE_METRICS_ADDRESS": [
+        "9464",
+        ":9464",
+        "127.0.0.1:",
+        "http://127.0.0.1:9464",
+        "::1:9464",
+        "x:65536",
+        "x y:1",
+    ],
+    "TRUNKLINE_LOG_FORMAT": ["JSON", "pretty"],
 }
 LIVEKIT = {"LIVEKIT_URL": "wss://lk.example.com", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "s3cret"}
 

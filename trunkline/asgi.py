@@ -7,40 +7,42 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import structlog
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 import gql
 from gql.context import Context, context_of
 from gql.endpoint import Endpoint
-from gql.guard import REQUEST_ID, Guard, request_id_of
+from gql.guard import Guard, request_id_of
 from gql.schema import schema
 from models.secret import Keyring
 from trunkline import database, names
 from trunkline.key_use import KeyUse
 from trunkline.keys import Caller, authenticate
-from trunkline.log import log_unexpected
+from trunkline.metrics import Metrics
+from trunkline.observation import current
+from trunkline.process_edge import Edge
 from trunkline.reconcile import Reconciler
 from trunkline.resolver import Resolver
+from trunkline.scrape import Scrape
 from trunkline.services import Services
 from trunkline.settings import SettingError, Settings
 from trunkline.start import Started, ensure_keys, started, take_claims_over
+from trunkline.tracing import UNTRACED, Tracer
 from trunkline.voice import VoiceBackend, VoiceError
 from trunkline.voice.bounded import Bounded
+from trunkline.voice.watch import watching
 
 PAGE = Path(gql.__file__).parent / "graphiql" / "dist"
 CALLS_PER_CREATION = 3  # two legs and one look after a doubt share the time of a creation
 READY_SECONDS = 2.0  # a readiness answer is at most this old
 
 OpenVoice = Callable[[Settings, Keyring], VoiceBackend]
-log = structlog.get_logger(__name__)
 
 
 def open_voice(settings: Settings, keyring: Keyring) -> VoiceBackend:
@@ -59,11 +61,22 @@ def open_voice(settings: Settings, keyring: Keyring) -> VoiceBackend:
 
 
 @asynccontextmanager
-async def services_of(settings: Settings, start: Started, voice: OpenVoice = open_voice) -> AsyncIterator[Services]:
+async def services_of(
+    settings: Settings, start: Started, voice: OpenVoice = open_voice, tracer: Tracer = UNTRACED
+) -> AsyncIterator[Services]:
     """Everything the use cases need; what is under way is finished before it closes."""
-    call_timeout = settings.provision_timeout / CALLS_PER_CREATION
-    backend = Bounded(voice(settings, start.keyring), call_timeout)
-    services = Services(settings, start.keyring, backend, Resolver(), start.installation_id, call_timeout)
+    call_timeout, metrics = settings.provision_timeout / CALLS_PER_CREATION, Metrics()
+    backend = Bounded(voice(settings, start.keyring), call_timeout, watch=watching(metrics, tracer))
+    services = Services(
+        settings,
+        start.keyring,
+        backend,
+        Resolver(),
+        start.installation_id,
+        call_timeout,
+        metrics=metrics,
+        tracer=tracer,
+    )
     try:
         yield services
     finally:
@@ -73,9 +86,11 @@ async def services_of(settings: Settings, start: Started, voice: OpenVoice = ope
 
 
 @asynccontextmanager
-async def opened_services(settings: Settings, start: Started, voice: OpenVoice) -> AsyncIterator[Services]:
+async def opened_services(
+    settings: Settings, start: Started, voice: OpenVoice, tracer: Tracer = UNTRACED
+) -> AsyncIterator[Services]:
     """The same with the reconciler running."""
-    async with services_of(settings, start, voice) as services:
+    async with services_of(settings, start, voice, tracer) as services:
         await take_claims_over(settings)
         loops = [asyncio.create_task(Reconciler(services).run()), asyncio.create_task(names.watch(services))]
         try:
@@ -121,20 +136,22 @@ class Served:
 
     app: ASGIApp
     key_file: Path | None
+    metrics: ASGIApp  # by itself, for an address of its own
 
 
 @asynccontextmanager
-async def served(settings: Settings, voice: OpenVoice = open_voice) -> AsyncIterator[Served]:
+async def served(settings: Settings, voice: OpenVoice = open_voice, tracer: Tracer = UNTRACED) -> AsyncIterator[Served]:
     """Start everything and yield the ASGI app. Tests hand in a voice backend of their own."""
     async with AsyncExitStack() as stack:
         stack.enter_context(database.only_process(settings))
         start = await stack.enter_async_context(started(settings))
         key_file = await ensure_keys(settings, start)
-        services = await stack.enter_async_context(opened_services(settings, start, voice))
-        yield Served(_app(services), key_file)
+        services = await stack.enter_async_context(opened_services(settings, start, voice, tracer))
+        scrape = Scrape(services)
+        yield Served(_app(services, scrape), key_file, scrape.alone())
 
 
-def _app(services: Services) -> ASGIApp:
+def _app(services: Services, scrape: Scrape) -> ASGIApp:
     use = KeyUse(services.tasks)
 
     async def known(header: str | None) -> Caller | None:
@@ -143,21 +160,22 @@ def _app(services: Services) -> ASGIApp:
         return caller
 
     def context(caller: Caller, request_id: str) -> Context:
+        current().key_id = caller.key_id
         return context_of(services, caller, request_id)
 
     readiness = Readiness(services)
     endpoint = Endpoint(schema, page=PAGE / "index.html", authenticate=known, make_context=context)
-    app = Starlette(
-        routes=[
-            Route("/graphql", endpoint),
-            Mount("/graphiql", GZipMiddleware(StaticFiles(directory=PAGE))),
-            Route("/healthz", _healthz, methods=["GET"]),
-            Route("/readyz", readiness.answer, methods=["GET"]),
-            Route("/", _to_the_page, methods=["GET"]),
-        ],
-        exception_handlers={Exception: _masked},
-    )
-    return Edge(Guard(app, hosts=services.settings.served_hosts, origins=services.settings.allowed_origins))
+    routes: list[Route | Mount] = [
+        Route("/graphql", endpoint),
+        Mount("/graphiql", GZipMiddleware(StaticFiles(directory=PAGE))),
+        Route("/healthz", _healthz, methods=["GET"]),
+        Route("/readyz", readiness.answer, methods=["GET"]),
+        Route("/metrics", scrape.for_operators(known), methods=["GET"]),
+        Route("/", _to_the_page, methods=["GET"]),
+    ]
+    app = Starlette(routes=routes, exception_handlers={Exception: _masked})
+    guarded = Guard(app, hosts=services.settings.served_hosts, origins=services.settings.allowed_origins)
+    return Edge(guarded, services.metrics, services.tracer, [route.path for route in routes])
 
 
 async def _masked(request: Request, _error: Exception) -> Response:
@@ -171,34 +189,3 @@ async def _healthz(_request: Request) -> Response:
 
 async def _to_the_page(_request: Request) -> Response:
     return RedirectResponse("/graphql")
-
-
-class Edge:
-    """The process edge: one log line per request, and whatever nobody expected becomes a masked 500.
-
-    The line holds method, path without the query, status, duration and request id. An unexpected error is logged by its
-    type and place alone: the texts of database drivers quote values.
-    """
-
-    def __init__(self, inner: ASGIApp) -> None:
-        self.inner = inner
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on and log how it ended."""
-        if scope["type"] != "http":
-            return await self.inner(scope, receive, send)
-        began = time.perf_counter()
-        told: dict[str, object] = {"status": 0}
-
-        async def watched(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                told.update(status=message["status"], request_id=Headers(raw=message["headers"]).get(REQUEST_ID))
-            await send(message)
-
-        try:
-            return await self.inner(scope, receive, watched)
-        except Exception as error:  # noqa: BLE001  # the one place for what nobody expected
-            log_unexpected(error)  # Starlette has answered with _masked
-        finally:
-            took = round((time.perf_counter() - began) * 1000, 1)
-            log.info("request", method=scope["method"], path=scope["path"], ms=took, **told)

@@ -201,14 +201,21 @@ async def _settle(services: Services, trunk: SipTrunk, error: VoiceError | None)
     """Write the trunk's status down; after a success it is ACTIVE, or gone."""
     if error is None and trunk.status is TrunkStatus.DELETING:
         await _forget(trunk)
-    elif error is None:
-        await _decide(trunk, TrunkStatus.ACTIVE)
-    elif error.cause in DEFINITE and trunk.status is not TrunkStatus.DELETING:
+    elif error is None or (error.cause in DEFINITE and trunk.status is not TrunkStatus.DELETING):
+        await _measure(services, trunk, error)
         failed = trunk.status in (TrunkStatus.PROVISIONING, TrunkStatus.FAILED)
-        await _decide(trunk, TrunkStatus.FAILED if failed else TrunkStatus.DEGRADED)
+        refused = TrunkStatus.FAILED if failed else TrunkStatus.DEGRADED
+        await _decide(trunk, refused if error else TrunkStatus.ACTIVE)
     else:
         status = TrunkStatus.DEGRADED if trunk.status is TrunkStatus.ACTIVE else trunk.status
         await _write(trunk, status=status, next_attempt_at=await _next_attempt(services, trunk))
+
+
+async def _measure(services: Services, trunk: SipTrunk, error: VoiceError | None) -> None:
+    """How long a trunk created in the background took until it was decided."""
+    if trunk.status is TrunkStatus.PROVISIONING:
+        seconds = (await database.now() - trunk.created_at).total_seconds()
+        services.metrics.provision_seconds.labels("BACKGROUND", CODES[error.cause] if error else "OK").observe(seconds)
 
 
 async def _decide(trunk: SipTrunk, status: TrunkStatus) -> None:

@@ -91,13 +91,17 @@ def canonical(wanted: NormalizedTrunk, manner: Manner) -> list[str | Secret]:
 
 
 async def _run(services: Services, order: Order, deadline: float) -> str | Problem:
+    began = asyncio.get_running_loop().time()
     claim = await _claim(services, order, deadline)
     if isinstance(claim, Problem):
         return claim
     if order.background:
         services.work.set()
         return claim.trunk.id
-    return await _provision(services, claim, order.key, deadline) or claim.trunk.id
+    problem = await _provision(services, claim, order.key, deadline)
+    seconds = asyncio.get_running_loop().time() - began
+    services.metrics.provision_seconds.labels("WAIT", problem.code if problem else "OK").observe(seconds)
+    return problem or claim.trunk.id
 
 
 async def _claim(services: Services, order: Order, deadline: float) -> Claim | Problem:

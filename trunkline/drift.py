@@ -78,7 +78,7 @@ async def confirm(services: Services, suspects: Iterable[Suspect]) -> None:
     for suspect in suspects:
         held = await services.voice.find(LegKind(suspect.kind), suspect.voice_id)
         if state := _state(services, suspect, Sighting(held, held.marker) if held else None):
-            await _mark(suspect, state)
+            await _mark(services, suspect, state)
 
 
 async def wake(services: Services) -> None:
@@ -107,12 +107,13 @@ def _state(services: Services, leg: Suspect, seen: Sighting | None) -> LegState 
     return LegState.DRIFTED
 
 
-async def _mark(suspect: Suspect, state: LegState) -> None:
+async def _mark(services: Services, suspect: Suspect, state: LegState) -> None:
     at = await database.now()
     same = {"voice_id": suspect.voice_id, "applied_fingerprint": suspect.fingerprint}
     leg = TrunkLeg.filter(id=suspect.leg_id, state=LegState.READY, **same)
     if not await leg.update(state=state, checked_at=at, **(_taken(at) if state is LegState.REFUSED else {})):
         return  # it was written meanwhile
+    services.metrics.alarms.labels("leg_not_as_written").inc()
     log.warning("leg_not_as_written", trunk=suspect.trunk_id, leg=suspect.kind, state=state)
     if state is LegState.REFUSED:
         await SipTrunk.filter(id=suspect.trunk_id, status=TrunkStatus.ACTIVE).update(status=TrunkStatus.DEGRADED)

@@ -1,4 +1,4 @@
-"""The log: one JSON line per event on standard error. Bodies, queries, headers and variables are never written."""
+"""The log: one line per event on standard error. Bodies, queries, headers and variables are never written."""
 
 import logging
 import sys
@@ -7,17 +7,21 @@ from pathlib import Path
 
 import structlog
 
+from trunkline.settings import LogFormat
+
 log = structlog.get_logger(__name__)
 
 
-def configure_log() -> None:
-    """Send structlog's and the libraries' lines to standard error."""
+def configure_log(form: LogFormat = "auto") -> None:
+    """Send structlog's and the libraries' lines to standard error: as JSON, or as text for a person at a terminal."""
+    as_text = form == "text" or (form == "auto" and sys.stderr.isatty())
+    renderer = structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.JSONRenderer(),
+            renderer,
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,

@@ -45,18 +45,19 @@ async def _look(services: Services, trunk: SipTrunk) -> None:
     addresses = await services.resolver.resolve(trunk.sip_address, ASKER)
     problem = address_is_allowed(trunk.sip_address, addresses, services.settings.allowed_networks)
     if problem:
-        await _degrade(trunk, problem)
+        await _degrade(services, trunk, problem)
     elif addresses:
         await _clear(services, trunk)
 
 
-async def _degrade(trunk: SipTrunk, problem: Problem) -> None:
+async def _degrade(services: Services, trunk: SipTrunk, problem: Problem) -> None:
     """Tell it at the outbound leg, which is the one that is dialled. An update of the address is the way out."""
     untold = Q(error_code=None) | ~Q(error_code=problem.code)
     leg = TrunkLeg.filter(untold, trunk_id=trunk.id, kind=LegKind.OUTBOUND)
     told = {"error_code": problem.code, "error_message": problem.message, "error_retryable": False}
     if await leg.update(state=LegState.REFUSED, error_at=await database.now(), **told):
         await SipTrunk.filter(id=trunk.id, status=TrunkStatus.ACTIVE).update(status=TrunkStatus.DEGRADED)
+        services.metrics.alarms.labels("address_not_allowed").inc()
         log.warning("address_not_allowed", trunk=trunk.id)
 
 

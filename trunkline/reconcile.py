@@ -24,8 +24,10 @@ from trunkline.claims import Claim
 from trunkline.converge import converge
 from trunkline.drift import Sighting, Suspect
 from trunkline.log import log_unexpected
+from trunkline.observation import Outcome
 from trunkline.provisioning import living_among, remove, retired_among
 from trunkline.services import Services
+from trunkline.tracing import SpanKind
 from trunkline.voice import VoiceError
 
 SETTLED = (TrunkStatus.ACTIVE, TrunkStatus.DEGRADED, TrunkStatus.FAILED)
@@ -80,7 +82,7 @@ class Reconciler:
         self.services.keyring.refresh()
         try:
             if self.failures or _clock() >= self.next_pass or await claims.any_abandoned():
-                again = await self.one_pass()
+                again = await self._measured_pass()
                 self.next_pass = _clock() + (min(interval, self._settle) if again else interval)
             elif self.suspects and _clock() >= self.next_helping:
                 await self._confirm_some()
@@ -145,10 +147,22 @@ class Reconciler:
         try:
             return await converge(self.services, trunk)
         except leases.LeaseLostError:
+            self.services.metrics.alarms.labels("lease_lost").inc()
             log.warning("lease_lost", trunk=trunk.id)
             return None
         finally:
             await leases.give_back(trunk)
+
+    async def _measured_pass(self) -> bool:
+        metrics, began, outcome = self.services.metrics, _clock(), Outcome.FAILED
+        try:
+            with self.services.tracer.span("reconcile", SpanKind.INTERNAL, {}):
+                again = await self.one_pass()
+            outcome = Outcome.OK
+        finally:
+            metrics.reconcile_passes.labels(outcome).inc()
+            metrics.reconcile_seconds.observe(_clock() - began)
+        return again
 
     async def one_pass(self) -> bool:
         """Look at everything once; True when something has to be looked at again after the settle time."""
@@ -168,6 +182,7 @@ class Reconciler:
         at = await database.now()
         self.services.health.seen(at, None)
         self.services.health.reconciled_at = at
+        self.services.metrics.reconciled_at.set(at.timestamp())
         unowned = await self._unowned(ours, unsettled)
         return await self._sweep(unowned) or any(releasing)
 
@@ -226,6 +241,7 @@ class Reconciler:
         except VoiceError as error:
             if error.cause in WIDE:
                 raise
+            self.services.metrics.alarms.labels("removal_failed").inc()
             log.warning("removal_failed", trunk=trunk_id, cause=error.cause)
             return True
 
@@ -238,6 +254,7 @@ class Reconciler:
 
     def _tell(self, event: str, count: int, advice: str) -> None:
         if count and self.told.get(event) != count:
+            self.services.metrics.alarms.labels(event).inc()
             log.error(event, count=count, advice=advice)
         self.told[event] = count
 

@@ -10,8 +10,10 @@ from typing import Any, TypeVar
 import structlog
 
 from models.secret import Keyring
+from trunkline.metrics import Metrics
 from trunkline.resolver import Resolver
 from trunkline.settings import Settings
+from trunkline.tracing import UNTRACED, Tracer
 from trunkline.voice import VoiceBackend, VoiceError
 
 T = TypeVar("T")
@@ -83,7 +85,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Settings, secrets, the voice backend, name resolution, and what runs beside the requests."""
+    """Settings, secrets, the voice backend, name resolution, what is measured, and what runs beside the requests."""
 
     settings: Settings
     keyring: Keyring
@@ -93,6 +95,8 @@ class Services:
     call_timeout: float  # seconds that one voice call may take
     tasks: Tasks = field(default_factory=Tasks)
     health: Health = field(default_factory=Health)
+    metrics: Metrics = field(default_factory=Metrics)
+    tracer: Tracer = UNTRACED
     work: asyncio.Event = field(default_factory=asyncio.Event)  # set: the reconciler has something to do at once
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set: the loops end with what they are at
 

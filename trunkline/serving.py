@@ -3,20 +3,27 @@
 import asyncio
 import contextlib
 import errno
+import os
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from trunkline.asgi import Served, served
 from trunkline.log import configure_log
-from trunkline.settings import SettingError, Settings
+from trunkline.settings import Address, SettingError, Settings
 from trunkline.start import first_key
+from trunkline.tracing import UNTRACED, Tracer
 
 GRACE_SECONDS = 30  # longer than any creation, so that a stop cuts none off
 REQUEST_HEAD_MAX = 32 * 1024  # bytes
+MAIN_SETTINGS = ("TRUNKLINE_HOST", "TRUNKLINE_PORT")
+METRICS_SETTINGS = ("TRUNKLINE_METRICS_ADDRESS",) * 2
+TRACE_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+TRACE_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 
 
 class Server(uvicorn.Server):
@@ -31,11 +38,42 @@ class Server(uvicorn.Server):
         yield
 
 
+class Beside(uvicorn.Server):
+    """One that ends when the main one has ended."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the main one's."""
+        yield
+
+
 def serve_forever(settings: Settings) -> None:
     """Serve until told to stop."""
-    configure_log()
+    configure_log(settings.log_format)
+    tracer = open_tracer(os.environ)
     with asyncio.Runner(loop_factory=_loop) as runner:
-        runner.run(_serve(settings))
+        runner.run(_serve(settings, tracer))
+    tracer.close()
+
+
+def open_tracer(environ: Mapping[str, str]) -> Tracer:
+    """Trace when a standard variable says where to or how; SettingError for a way that is not built in."""
+
+    def read(name: str) -> str:
+        return environ.get(name, "").strip().lower()
+
+    exporter = read("OTEL_TRACES_EXPORTER")
+    asked = exporter or any(map(read, TRACE_ENDPOINTS))
+    if not asked or exporter == "none" or read("OTEL_SDK_DISABLED") == "true":
+        return UNTRACED
+    if exporter not in {"", "otlp"}:
+        raise SettingError("OTEL_TRACES_EXPORTER", "must be otlp or none: others are not built in")
+    for name in TRACE_PROTOCOLS:
+        if read(name) not in {"", "http/protobuf"}:
+            raise SettingError(name, "must be http/protobuf: others are not built in")
+    from trunkline.otlp import OtlpTracer
+
+    return OtlpTracer(environ)
 
 
 def _loop() -> asyncio.AbstractEventLoop:
@@ -46,34 +84,57 @@ def _loop() -> asyncio.AbstractEventLoop:
     return uvloop.new_event_loop()
 
 
-async def _serve(settings: Settings) -> None:
-    with _listening(settings) as listener:
-        async with served(settings) as running:
-            config = uvicorn.Config(
-                running.app,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                h11_max_incomplete_event_size=REQUEST_HEAD_MAX,
-                timeout_graceful_shutdown=GRACE_SECONDS,
-            )
+async def _serve(settings: Settings, tracer: Tracer) -> None:
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(_listening(Address(settings.host, settings.port), *MAIN_SETTINGS))
+        beside = settings.metrics_address
+        metrics_listener = stack.enter_context(_listening(beside, *METRICS_SETTINGS)) if beside else None
+        async with served(settings, tracer=tracer) as running:
             _greet(settings, running, listener.getsockname()[1])
-            await Server(config).serve(sockets=[listener])
+            async with _beside(running.metrics, metrics_listener):
+                await Server(_config(running.app)).serve(sockets=[listener])
+
+
+def _config(app: ASGIApp) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        h11_max_incomplete_event_size=REQUEST_HEAD_MAX,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+@contextlib.asynccontextmanager
+async def _beside(app: ASGIApp, listener: socket.socket | None) -> AsyncIterator[None]:
+    """Serve the metrics at an address of their own as long as the API is served."""
+    if listener is None:
+        yield
+        return
+    server = Beside(_config(app))
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
 
 
 @contextlib.contextmanager
-def _listening(settings: Settings) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def _listening(address: Address, host_setting: str, port_setting: str) -> Iterator[socket.socket]:
+    """Listen, or name the setting that is in the way."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     # proto is named so that asyncio turns Nagle's algorithm off: 45 ms less per answer
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((settings.host.strip("[]"), settings.port))
+            listener.bind((address.host.strip("[]"), address.port))
             listener.listen(1024)
         except OSError as error:
-            name = "TRUNKLINE_PORT" if error.errno in {errno.EADDRINUSE, errno.EACCES} else "TRUNKLINE_HOST"
-            why = f"{settings.host}:{settings.port} cannot be listened on: {error.strerror}"
+            name = port_setting if error.errno in {errno.EADDRINUSE, errno.EACCES} else host_setting
+            why = f"{address} cannot be listened on: {error.strerror}"
             raise SettingError(name, why) from None
         yield listener
 

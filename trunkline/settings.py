@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal, TypeVar, cast, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from models.secret import Secret
@@ -20,6 +20,7 @@ POSTGRES_SCHEMES = ("postgres", "postgresql", "asyncpg")
 
 Network = IPv4Network | IPv6Network
 PhoneCheck = Literal["valid", "possible"]
+LogFormat = Literal["auto", "json", "text"]
 T = TypeVar("T")
 
 
@@ -50,6 +51,17 @@ class SipHost:
         return self.host if self.port is None else f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where to listen."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be set. Times are in seconds. README.md has the table."""
@@ -73,6 +85,8 @@ class Settings:
     limit_requests_per_minute: int = 6_000
     limit_provisions: int = 100
     sip_host: SipHost | None = None
+    metrics_address: Address | None = None
+    log_format: LogFormat = "auto"
 
     @property
     def sqlite_file(self) -> Path | None:
@@ -129,6 +143,8 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         limit_requests_per_minute=read("LIMIT_REQUESTS_PER_MINUTE", _count, plain.limit_requests_per_minute),
         limit_provisions=read("LIMIT_PROVISIONS", _count, plain.limit_provisions),
         sip_host=read("SIP_HOST", _sip_host, None),
+        metrics_address=read("METRICS_ADDRESS", _address, None),
+        log_format=read("LOG_FORMAT", _log_format, plain.log_format),
     )
 
 
@@ -208,6 +224,21 @@ def _bootstrap_key(text: str) -> Secret:
         message = "must be tl_ and at least 24 of A-Z a-z 0-9 _ -"
         raise ValueError(message)
     return Secret(text)
+
+
+def _address(text: str) -> Address:
+    host, _, port = text.rpartition(":")
+    if not host or set(host) & set("/@?# ") or (":" in host and host[0] + host[-1] != "[]"):
+        message = "must be host:port, such as 127.0.0.1:9464"
+        raise ValueError(message)
+    return Address(host, _port(port))
+
+
+def _log_format(text: str) -> LogFormat:
+    for known in get_args(LogFormat):
+        if text == known:
+            return cast("LogFormat", known)
+    raise ValueError("must be auto, json or text")
 
 
 def _phone_check(text: str) -> PhoneCheck:
