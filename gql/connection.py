@@ -17,8 +17,7 @@ from tortoise.models import Model
 from tortoise.queryset import QuerySet
 
 from gql.request_errors import RequestError, refuse
-from models import keyset
-from models.keyset import Order, Place, Window
+from models.keyset import Listing, Order, Page, Place, Window
 from models.secret import Keyring
 
 PAGE_MAX = 100
@@ -74,7 +73,7 @@ class Pages:
 
     async def fetch(
         self,
-        rows: QuerySet[Row],
+        rows: QuerySet[Row] | Listing[Row],
         first: int | None = None,
         after: str | None = None,
         last: int | None = None,
@@ -87,7 +86,8 @@ class Pages:
             after=None if after is None else self.place_of(after),
             before=None if before is None else self.place_of(before),
         )
-        return Fetched(await keyset.page(rows, self.order, window), self)
+        listing = rows if isinstance(rows, Listing) else Listing(rows, self.order)
+        return Fetched(await listing.page(window), self)
 
 
 def _time(value: Any) -> dict[str, str]:  # noqa: ANN401  # json.dumps hands over what it does not know: datetimes
@@ -107,7 +107,7 @@ def _size(first: int | None, last: int | None) -> int:
 class Fetched:
     """A page that was read, and who writes its cursors."""
 
-    page: keyset.Page[Any]
+    page: Page[Any]
     pages: Pages
 
     def cursor(self, index: int) -> str | None:

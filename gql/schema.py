@@ -17,6 +17,7 @@ from gql.dial_preview import resolve_dial_preview
 from gql.documents import Schema
 from gql.node import Id, Node
 from gql.scopes import enforce_scopes, needs
+from gql.sip_trunk_list import resolve_sip_trunks
 from models.secret import Secret
 from models.workspace import ApiKeyScope
 
@@ -80,7 +81,9 @@ class Query:
 
     node = strawberry.field(node, description="Anything of your workspace by its id; null when unknown.")
     sip_trunk = strawberry.field(trunks.resolve_sip_trunk, description="A trunk of your workspace; null when unknown.")
-    sip_trunks = strawberry.field(trunks.resolve_sip_trunks, description="The trunks of your workspace, oldest first.")
+    sip_trunks = strawberry.field(
+        resolve_sip_trunks, description="The trunks of your workspace, narrowed and ordered, forwards and backwards."
+    )
     assistant = strawberry.field(
         assistants.resolve_assistant, description="An assistant of your workspace; null when unknown."
     )

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, cast
 import strawberry
 from strawberry.types.field import StrawberryField
 
-from gql.connection import After, Before, Connection, First, Last, Pages
 from gql.context import Info
 from gql.dial_preview import resolve_of_trunk
 from gql.node import Id, Node
@@ -22,11 +21,10 @@ from gql.sip_trunk_enums import (
 )
 from gql.sip_trunk_leg import SipTrunkLeg, leg_of
 from models import sip_trunk as model
-from models.keyset import Order
 from models.trunk_leg import LegKind
 from trunkline.providers import find
 from trunkline.setup_sheets import setup_sheet
-from trunkline.trunks import find_trunk, visible_trunks
+from trunkline.trunks import find_trunk
 
 if TYPE_CHECKING:
     from gql.assistant import Assistant
@@ -111,25 +109,6 @@ class SipTrunk(Node):
         return isinstance(source, model.SipTrunk)
 
 
-@strawberry.type(description="A page of trunks.")
-class SipTrunkConnection(Connection[SipTrunk]):
-    """A page that can also tell how many there are."""
-
-    @strawberry.field(description="How many trunks there are in all; counted only when it is asked for.")
-    async def total_count(self, info: Info) -> int:
-        """One COUNT over the workspace."""
-        return await visible_trunks(info.context.caller.workspace_id).count()
-
-
 async def resolve_sip_trunk(info: Info, id: Id) -> SipTrunk | None:  # noqa: A002  # GraphQL's name
     """Find a trunk of the caller's workspace; PostgreSQL would refuse some malformed ids, so that none is looked up."""
     return cast("SipTrunk | None", await find_trunk(info.context.caller.workspace_id, id))
-
-
-async def resolve_sip_trunks(
-    info: Info, first: First = None, after: After = None, last: Last = None, before: Before = None
-) -> SipTrunkConnection:
-    """Fetch one page of the caller's workspace."""
-    workspace_id = info.context.caller.workspace_id
-    pages = Pages(info.context.services.keyring, f"sipTrunks\x00{workspace_id}", Order("created_at"))
-    return SipTrunkConnection(fetched=await pages.fetch(visible_trunks(workspace_id), first, after, last, before))

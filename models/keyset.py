@@ -28,12 +28,26 @@ class Order:
         return Place(getattr(row, self.column), str(row.pk))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Place:
-    """A place in an order: that of a row, which may be gone by now."""
+    """A place in an order: that of a row, which may be gone by now, or with an empty id just before all of a value."""
 
     value: Any
-    id: str
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The rows between two places, both left out; None: no end. `low` is the smaller one in either direction."""
+
+    low: Place | None = None
+    high: Place | None = None
+
+    def between(self, low: Place | None, high: Place | None) -> "Span":
+        """The part that lies between two more places."""
+        lows = [place for place in (self.low, low) if place]
+        highs = [place for place in (self.high, high) if place]
+        return Span(max(lows, default=None), min(highs, default=None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +91,49 @@ class _Beyond(Q):
         return QueryModifier(where_criterion=cast("Criterion", here > there if self.greater else here < there))
 
 
-async def page(rows: QuerySet[Row], order: Order, window: Window) -> Page[Row]:
-    """Fetch one page. One row more than asked for tells whether there is more."""
-    bounded = rows
-    if window.after:
-        bounded = bounded.filter(_beyond(order, window.after))
-    if window.before:
-        bounded = bounded.filter(_beyond(order, window.before, back=True))
-    sign = "-" if order.descending is not window.backwards else ""
-    found = await bounded.order_by(sign + order.column, sign + "id").limit(window.size + 1)
-    more, kept = len(found) > window.size, found[: window.size]
-    if window.backwards:
-        kept.reverse()
-    behind, ahead = window.after is not None, window.before is not None
-    if kept:  # the rows at the cursors may be gone, so ask what there is
-        behind = behind and await rows.filter(_beyond(order, order.place_of(kept[0]), back=True)).exists()
-        ahead = ahead and await rows.filter(_beyond(order, order.place_of(kept[-1]))).exists()
-    if window.backwards:
-        return Page(kept, ahead, more or behind)
-    return Page(kept, more or ahead, behind)
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Row]):
+    """Rows in an order.
 
+    either  conditions that exclude each other: each is answered from its index by itself, because no index holds the
+            rows of several values in one order
+    within  a range of the order's column: told here and not as a condition, it and a page's places make one range
+    """
 
-def _beyond(order: Order, place: Place, *, back: bool = False) -> Q:
-    return _Beyond(order.column, place, greater=order.descending is back)
+    rows: QuerySet[Row]
+    order: Order
+    either: Sequence[Q] = (Q(),)
+    within: Span = Span()
+
+    async def page(self, window: Window) -> Page[Row]:
+        """Fetch one page. One row more than asked for tells whether there is more."""
+        found = await self._first(
+            self._between(window.after, window.before), window.size + 1, backwards=window.backwards
+        )
+        more, kept = len(found) > window.size, found[: window.size]
+        if window.backwards:
+            kept.reverse()
+        behind, ahead = window.after is not None, window.before is not None
+        if kept:  # the rows at the cursors may be gone, so ask what there is
+            begin, end = self.order.place_of(kept[0]), self.order.place_of(kept[-1])
+            behind = behind and bool(await self._first(self._between(None, begin), 1, backwards=True))
+            ahead = ahead and bool(await self._first(self._between(end, None), 1, backwards=False))
+        if window.backwards:
+            return Page(kept, ahead, more or behind)
+        return Page(kept, more or ahead, behind)
+
+    def _between(self, after: Place | None, before: Place | None) -> Span:
+        return self.within.between(before, after) if self.order.descending else self.within.between(after, before)
+
+    async def _first(self, span: Span, size: int, *, backwards: bool) -> list[Row]:
+        descending = self.order.descending is not backwards
+        sign = "-" if descending else ""
+        sorted_rows = self._all(span).order_by(sign + self.order.column, sign + "id").limit(size)
+        found = [row for condition in self.either for row in await sorted_rows.filter(condition)]
+        if len(self.either) > 1:
+            found.sort(key=self.order.place_of, reverse=descending)
+        return found[:size]
+
+    def _all(self, span: Span) -> QuerySet[Row]:
+        ends = ((span.low, True), (span.high, False))
+        return self.rows.filter(*(_Beyond(self.order.column, place, greater=low) for place, low in ends if place))

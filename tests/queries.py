@@ -3,32 +3,43 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
 SENT_BY = logging.getLogger("tortoise.db_client")
 
 
 class Statements(logging.Handler):
-    """Notes statements without their values."""
+    """Notes statements, and the values of each."""
 
     def __init__(self, table: str) -> None:
         super().__init__(logging.DEBUG)
         self.table = f'"{table}"'
         self.sent: list[str] = []
+        self.values: list[list[Any]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        statement = str(record.args[0]) if isinstance(record.args, tuple) and record.args else str(record.msg)
+        logged = record.args if isinstance(record.args, tuple) and record.args else (record.msg, [])
+        statement = str(logged[0])
         if self.table in statement:
             self.sent.append(statement)
+            self.values.append(list(cast("list[Any]", logged[1])))
 
 
 @contextmanager
 def statements_about(table: str) -> Iterator[list[str]]:
     """Those that name the table; others may be the reconciler's, which runs beside."""
+    with noted_about(table) as noted:
+        yield noted.sent
+
+
+@contextmanager
+def noted_about(table: str) -> Iterator[Statements]:
+    """The same with their values."""
     handler, level = Statements(table), SENT_BY.level
     SENT_BY.addHandler(handler)
     SENT_BY.setLevel(logging.DEBUG)
     try:
-        yield handler.sent
+        yield handler
     finally:
         SENT_BY.removeHandler(handler)
         SENT_BY.setLevel(level)

@@ -20,3 +20,9 @@ KNOWN_COUNTRIES = ISO_3166_1 | OTHERS_WITH_NUMBERS
 
 # Territories without numbering data of their own, with the calling code they share (ITU-T E.164, country codes).
 SHARED_CALLING_CODES = {"AQ": 672, "BV": 47, "GS": 500, "HM": 672, "PN": 64, "TF": 262, "UM": 1}
+
+
+def country_code(text: str) -> str:
+    """A country code in any case, blanks around it; only ASCII is raised, because "ß" would become South Sudan."""
+    code = text.strip()
+    return code.upper() if code.isascii() else code

@@ -23,6 +23,7 @@ from trunkline.validation import Examination, Policy, TrunkDraft, examine, name_
 from trunkline.voice import VoiceCause, VoiceError, VoiceKind
 
 TRUNK = "trunk"
+SHOWN_WITH = ("legs", "assistants")
 NO_PROXY = "This installation has no outbound proxy: TRUNKLINE_OUTBOUND_PROXY is not set. Leave outboundProxy out."
 NOT_FOUND = Problem(Code.NOT_FOUND, "SIP trunk not found.", ("input", "id"))
 PROVISION_FAILED = "Failed to provision SIP trunk."
@@ -50,10 +51,14 @@ class Outcome:
     problem: Problem | None
 
 
+def seen_trunks(workspace_id: str) -> QuerySet[SipTrunk]:
+    """Every trunk that a workspace may see, the rows alone; the one entry for reading trunks."""
+    return SipTrunk.filter(workspace_id=workspace_id).exclude(status__in=HIDDEN)
+
+
 def visible_trunks(workspace_id: str) -> QuerySet[SipTrunk]:
-    """Every trunk that a workspace may see; the one entry for reading trunks."""
-    seen = SipTrunk.filter(workspace_id=workspace_id).exclude(status__in=HIDDEN)
-    return seen.prefetch_related("legs", "assistants")
+    """The same with what is shown of them."""
+    return seen_trunks(workspace_id).prefetch_related(*SHOWN_WITH)
 
 
 async def find_trunk(workspace_id: str, trunk_id: str) -> SipTrunk | None:
@@ -69,7 +74,7 @@ async def find_living(workspace_id: str, trunk_id: str) -> SipTrunk | None:
 
 async def status_counts(workspace_id: str) -> list[tuple[TrunkStatus, int]]:
     """How many visible trunks of a workspace have each status that occurs."""
-    seen = SipTrunk.filter(workspace_id=workspace_id).exclude(status__in=HIDDEN)
+    seen = seen_trunks(workspace_id)
     rows = await seen.annotate(count=Count("id")).group_by("status").order_by("status").values_list("status", "count")
     return [(TrunkStatus(status), int(count)) for status, count in rows]
 

@@ -13,6 +13,7 @@ from models.sip_trunk import (
     SipTrunkType,
 )
 from trunkline import address_rules, ip_rules, number_rules, provider_rules, text_rules
+from trunkline.countries import country_code
 from trunkline.hosts import BadHost, read_host
 from trunkline.phone import called_texts, caller_id
 from trunkline.problems import Code, Notice, Path, Problem
@@ -182,15 +183,9 @@ def _read(draft: TrunkDraft, policy: Policy) -> _Reading:
         transport=draft.sip_transport or SipTransport.UDP,
         encryption=draft.media_encryption or MediaEncryption.AUTO,
         allowed_ips=ip_rules.read_allowed_ips(draft.inbound_authorization_type, draft.allowed_inbound_ips),
-        country=_country(draft.country_code or ""),
+        country=country_code(draft.country_code or "") or None,
         provider=provider_rules.provider_of(draft.provider, host),
     )
-
-
-def _country(text: str) -> str | None:
-    """Any case; only ASCII is raised, because "ß" would become South Sudan."""
-    code = text.strip()
-    return (code.upper() if code.isascii() else code) or None
 
 
 def _normalized(draft: TrunkDraft, reading: _Reading) -> NormalizedTrunk:

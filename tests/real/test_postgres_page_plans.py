@@ -1,0 +1,61 @@
+"""How PostgreSQL answers pages: from an index, in its order, reading no more rows than a page is long."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from typing import Any
+
+import asyncpg
+import pytest
+
+from tests.api import House, served_house
+from tests.page_plans import ALONE, SIZE, Asked, fill, statements_of
+from tests.real.servers import Postgres
+from tests.real.test_postgres_database import settings_of
+
+TRUNKS = 20_000
+ROWS_MAX = 3 * SIZE
+
+
+@pytest.fixture(scope="module")
+async def house(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> AsyncIterator[House]:
+    url, folder = postgres.new_database(), tmp_path_factory.mktemp("plans")
+    async with served_house(replace(settings_of(folder, url), reconcile_interval=600)) as made:
+        await fill(made, TRUNKS)
+        yield made
+
+
+def nodes_of(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
+    for inner in plan.get("Plans", []):
+        yield from nodes_of(inner)
+
+
+async def plan_of(url: str, asked: Asked) -> list[dict[str, Any]]:
+    connection = await asyncpg.connect(url)
+    try:
+        explained = await connection.fetchval(f"EXPLAIN (ANALYZE, FORMAT JSON) {asked.statement}", *asked.values)
+    finally:
+        await connection.close()
+    return list(nodes_of(json.loads(explained)[0]["Plan"]))
+
+
+def rows_read(nodes: list[dict[str, Any]]) -> int:
+    return sum(node["Actual Rows"] + node.get("Rows Removed by Filter", 0) for node in nodes if not node.get("Plans"))
+
+
+@pytest.mark.parametrize("arguments", ALONE, ids=str)
+async def test_every_order_and_every_filter_alone_is_answered_from_an_index(
+    house: House, arguments: dict[str, Any]
+) -> None:
+    for asked in await statements_of(house, arguments):
+        nodes = await plan_of(house.settings.database_url.reveal(), asked)
+        assert "Seq Scan" not in {node["Node Type"] for node in nodes}, asked
+        assert rows_read(nodes) <= ROWS_MAX, asked
+
+
+async def test_a_sort_and_a_scan_would_be_noticed(house: House) -> None:
+    asked = Asked("SELECT * FROM sip_trunk ORDER BY sip_username LIMIT 10", [])
+    nodes = await plan_of(house.settings.database_url.reveal(), asked)
+    assert {"Sort", "Seq Scan"} <= {node["Node Type"] for node in nodes}
+    assert rows_read(nodes) == TRUNKS
