@@ -18,6 +18,7 @@ from gql.documents import Schema
 from gql.node import Id, Node
 from gql.scopes import enforce_scopes, needs
 from gql.sip_trunk_list import resolve_sip_trunks
+from gql.sip_trunk_probe import resolve_probe
 from models.secret import Secret
 from models.workspace import ApiKeyScope
 
@@ -135,6 +136,11 @@ class Mutation:
     )
     reprovision_sip_trunk = strawberry.mutation(
         changing.resolve_reprovision, description="Write a trunk to the voice backend again, now."
+    )
+    probe_sip_trunk = strawberry.mutation(
+        resolve_probe,
+        description="Ask with SIP OPTIONS whether anybody is at the trunk's address, over its transport. It takes a "
+        "few seconds at most, proves what trunkline's own address reaches, and is remembered as lastProbe.",
     )
     create_assistant = strawberry.mutation(
         assistants.resolve_create, description="Make an assistant; INBOUND with a trunk makes the dispatch rule."

@@ -20,6 +20,7 @@ from gql.sip_trunk_enums import (
     SipTrunkType,
 )
 from gql.sip_trunk_leg import SipTrunkLeg, leg_of
+from gql.sip_trunk_probe import resolve_last_probe
 from models import sip_trunk as model
 from models.trunk_leg import LegKind
 from trunkline.providers import find
@@ -100,6 +101,11 @@ class SipTrunk(Node):
         description="The date of the provider's facts that allowedInboundIps was last filled from or compared with."
     )
     setup_sheet = strawberry.field(_setup_sheet, description="What to enter at the carrier.")
+    last_probe = strawberry.field(
+        resolve_last_probe,
+        description="What the last probe of the trunk's address met, from trunkline's own address. A new trunk is "
+        "probed by itself unless TRUNKLINE_PROBE_NEW_TRUNKS is no; null until then.",
+    )
     created_at: datetime = strawberry.field(description="When the creation succeeded.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
 

@@ -53,6 +53,7 @@ class ServerProcess:
             "TRUNKLINE_SANDBOX_FILE": f"{self.folder}/sandbox.db",
             "TRUNKLINE_SETTLE_TIME": "1",
             "TRUNKLINE_BOOTSTRAP_KEY": self.key,
+            "TRUNKLINE_PROBE_NEW_TRUNKS": "no",  # the addresses belong to others
             **self.settings,
         }
 

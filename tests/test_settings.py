@@ -32,6 +32,7 @@ DEFAULTS = {
     "limit_provisions": 100,
     "metrics_address": None,
     "log_format": "auto",
+    "probe_new_trunks": "yes",
 }
 GOOD = [
     ("TRUNKLINE_DATABASE_URL", "sqlite://some folder/x#%41.db", Secret("sqlite://some folder/x#%41.db")),
@@ -61,6 +62,8 @@ GOOD = [
         "https://D.example.com, http://[::1]:3000",
         ("https://d.example.com", "http://[::1]:3000"),
     ),
+    ("TRUNKLINE_PROBE_NEW_TRUNKS", "no", "no"),
+    ("TRUNKLINE_PROBE_NEW_TRUNKS", "yes", "yes"),
     ("TRUNKLINE_SIP_HOST", "SIP.Example.com.", SipHost("sip.example.com")),
     ("TRUNKLINE_SIP_HOST", "192.0.2.10:5070", SipHost("192.0.2.10", 5070)),
     ("TRUNKLINE_LIMIT_TRUNKS", "0", 0),
@@ -108,6 +111,7 @@ WRONG = {
         "https://dashboard.example.com:port",
         "*",
     ],
+    "TRUNKLINE_PROBE_NEW_TRUNKS": ["Yes", "1", "false"],
     "TRUNKLINE_SIP_HOST": [
         "sip:192.0.2.10",
         "sip.example.com:",

@@ -21,7 +21,7 @@ from gql.endpoint import Endpoint
 from gql.guard import Guard, request_id_of
 from gql.schema import schema
 from models.secret import Keyring
-from trunkline import database, names
+from trunkline import database, names, probing
 from trunkline.key_use import KeyUse
 from trunkline.keys import Caller, authenticate
 from trunkline.metrics import Metrics
@@ -92,7 +92,8 @@ async def opened_services(
     """The same with the reconciler running."""
     async with services_of(settings, start, voice, tracer) as services:
         await take_claims_over(settings)
-        loops = [asyncio.create_task(Reconciler(services).run()), asyncio.create_task(names.watch(services))]
+        works = (Reconciler(services).run(), names.watch(services), probing.watch(services))
+        loops = [asyncio.create_task(work) for work in works]
         try:
             yield services
         finally:

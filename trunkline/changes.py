@@ -12,7 +12,7 @@ from models.assistant import Assistant
 from models.secret import KeyringError, Secret
 from models.sip_trunk import InboundAuthorizationType, SipTrunk, SipTrunkType, TrunkStatus
 from models.trunk_leg import LegKind
-from trunkline import claims, database, leases, presets
+from trunkline import claims, database, leases, presets, probing
 from trunkline.causes import CERTAIN, problem_of
 from trunkline.converge import UNREADABLE, converge
 from trunkline.keys import Caller
@@ -116,6 +116,8 @@ async def _update(services: Services, caller: Caller, wish: Wish) -> Change:
         ended = planned.ended(None, problem_of(UNDECIDED, FAILED))
     if ended.problems:
         services.work.set()  # what is left to do is the reconciler's
+    elif ended.plan and not probing.WHERE.isdisjoint(ended.plan.changed):
+        probing.soon(services, wish.trunk_id)
     return await _with_trunk(caller, wish, ended)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from models.secret import Secret
 from models.sip_trunk import SipTrunk
 from models.trunk_leg import LegKind, LegState, TrunkLeg
-from trunkline import claims, database, idempotency
+from trunkline import claims, database, idempotency, probing
 from trunkline.causes import problem_of
 from trunkline.claims import Busy, Claim, Order
 from trunkline.idempotency import BoundKey
@@ -58,6 +58,7 @@ async def _create(services: Services, caller: Caller, draft: TrunkDraft, manner:
     ended = await _with_key(services, caller, examination.normalized, manner, deadline)
     if isinstance(ended, Problem):
         return Creation(None, (ended,), examination.notices)
+    probing.soon(services, ended)
     trunk = await visible_trunks(caller.workspace_id).get_or_none(id=ended)
     return Creation(trunk, () if trunk else (idempotency.DELETED,), examination.notices)
 

@@ -11,10 +11,14 @@ import structlog
 
 from models.secret import Keyring
 from trunkline.metrics import Metrics
+from trunkline.pace import Pace
 from trunkline.resolver import Resolver
 from trunkline.settings import Settings
 from trunkline.tracing import UNTRACED, Tracer
 from trunkline.voice import VoiceBackend, VoiceError
+
+PROBES = 32  # that may be under way
+WAITING_PROBES = 1_000  # new trunks beyond this many are not probed by themselves
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -99,6 +103,19 @@ class Services:
     tracer: Tracer = UNTRACED
     work: asyncio.Event = field(default_factory=asyncio.Event)  # set: the reconciler has something to do at once
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set: the loops end with what they are at
+    pace: Pace = field(default_factory=Pace)
+    probes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PROBES))
+    unprobed: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(WAITING_PROBES))  # ids of new trunks
+
+    async def unless_stopping(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """Do the work; None when the process is about to end, and then the work is cancelled: not for the database."""
+        task, stop = asyncio.ensure_future(work), asyncio.ensure_future(self.stopping.wait())
+        try:
+            await asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
+        finally:
+            task.cancel()
+            stop.cancel()
 
     async def rest(self, seconds: float) -> None:
         """Wait, unless the process is about to end."""

@@ -21,6 +21,7 @@ POSTGRES_SCHEMES = ("postgres", "postgresql", "asyncpg")
 Network = IPv4Network | IPv6Network
 PhoneCheck = Literal["valid", "possible"]
 LogFormat = Literal["auto", "json", "text"]
+Choice = Literal["yes", "no"]
 T = TypeVar("T")
 
 
@@ -87,6 +88,7 @@ class Settings:
     sip_host: SipHost | None = None
     metrics_address: Address | None = None
     log_format: LogFormat = "auto"
+    probe_new_trunks: Choice = "yes"
 
     @property
     def sqlite_file(self) -> Path | None:
@@ -145,6 +147,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         sip_host=read("SIP_HOST", _sip_host, None),
         metrics_address=read("METRICS_ADDRESS", _address, None),
         log_format=read("LOG_FORMAT", _log_format, plain.log_format),
+        probe_new_trunks=read("PROBE_NEW_TRUNKS", _choice, plain.probe_new_trunks),
     )
 
 
@@ -247,6 +250,15 @@ def _phone_check(text: str) -> PhoneCheck:
     if text == "possible":
         return "possible"
     message = "must be valid or possible"
+    raise ValueError(message)
+
+
+def _choice(text: str) -> Choice:
+    if text == "yes":
+        return "yes"
+    if text == "no":
+        return "no"
+    message = "must be yes or no"
     raise ValueError(message)
 
 
