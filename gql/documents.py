@@ -1,7 +1,7 @@
 """Documents parsed and validated once: a bounded cache by text, and the Strawberry schema that works through it."""
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -141,9 +141,12 @@ class Schema(strawberry.Schema):
         *,
         types: Iterable[type] = (),
         config: StrawberryConfig | None = None,
+        extensions: Iterable[type[SchemaExtension]] = (),
+        prepare: Callable[[GraphQLSchema], None] = lambda _schema: None,
     ) -> None:
-        super().__init__(query, mutation, types=types, config=config, extensions=[OpenDocument])
-        observe_operations(self._schema)
+        super().__init__(query, mutation, types=types, config=config, extensions=[*extensions, OpenDocument])
+        prepare(self._schema)
+        observe_operations(self._schema)  # last, so that it sees what the others refuse
         self.documents = Documents(self._schema)
         self.request_errors = RequestErrors(self._schema)
 

@@ -19,6 +19,7 @@ from gql.node import Id, Node
 from gql.scopes import enforce_scopes, needs
 from gql.sip_trunk_list import resolve_sip_trunks
 from gql.sip_trunk_probe import resolve_probe
+from gql.wall import BehindTheWall
 from models.secret import Secret
 from models.workspace import ApiKeyScope
 
@@ -176,5 +177,6 @@ schema = Schema(
     mutation=Mutation,
     types=[trunks.SipTrunk, assistants.Assistant, workspaces.Workspace, workspaces.ApiKey],
     config=StrawberryConfig(scalar_map={Secret: SECRET, datetime: DATE_TIME}),
+    extensions=[BehindTheWall],
+    prepare=enforce_scopes,
 )
-enforce_scopes(schema._schema)  # noqa: SLF001  # Strawberry has no public name for graphql-core's schema

@@ -104,14 +104,16 @@ async def take(services: Services, order: Order) -> Claim | Busy | Problem:
 
 
 async def _rivals(workspace_id: str, wanted: NormalizedTrunk) -> list[SipTrunk]:
-    owners = await CalledText.filter(text__in=text_keys(wanted.called_texts)).values_list("trunk_id", flat=True)
+    """Whoever has the number, in whichever workspace: who it is never leaves this module."""
     same = Q(
         workspace_id=workspace_id,
         phone_number=wanted.phone_number,
         sip_username=wanted.sip_username,
         sip_address=wanted.sip_address,
     )
-    return await SipTrunk.filter(same | Q(id__in=list(owners)))
+    with database.as_installation():
+        owners = await CalledText.filter(text__in=text_keys(wanted.called_texts)).values_list("trunk_id", flat=True)
+        return await SipTrunk.filter(same | Q(id__in=list(owners)))
 
 
 def _is_same(trunk: SipTrunk, workspace_id: str, wanted: NormalizedTrunk) -> bool:

@@ -12,12 +12,14 @@ from urllib.parse import urlsplit
 
 import asyncpg
 from tortoise import Tortoise
-from tortoise.backends.base.client import BaseDBAsyncClient
+from tortoise.backends.base.client import BaseDBAsyncClient, TransactionalDBClient
+from tortoise.backends.base.config_generator import expand_db_url
 from tortoise.exceptions import BaseORMException, IntegrityError
 from tortoise.migrations.executor import MigrationExecutor
 
 from models.identifiers import new_id
 from models.workspace import Installation, Workspace
+from trunkline import row_security
 from trunkline.settings import SettingError, Settings
 
 MIGRATION_LOCK = 0x7472_756E  # any number of our own for PostgreSQL's advisory lock
@@ -51,12 +53,15 @@ def tortoise_config(settings: Settings) -> dict[str, Any]:
     return {"connections": {name: _connection(settings)}, "apps": {"models": models}, "use_tz": True}
 
 
-def _connection(settings: Settings) -> str | dict[str, Any]:
+def _connection(settings: Settings) -> dict[str, Any]:
     if settings.sqlite_file:  # not as a URL, in which a path may mean another one
         credentials = {"file_path": str(settings.sqlite_file), **SQLITE_PRAGMAS}
         return {"engine": "tortoise.backends.sqlite", "credentials": credentials}
     url = settings.database_url.reveal()
-    return "asyncpg" + url.removeprefix(urlsplit(url).scheme)
+    parts: dict[str, Any] = expand_db_url("asyncpg" + url.removeprefix(urlsplit(url).scheme))
+    walled = {"connection_class": row_security.Connection, "setup": row_security.enter, "reset": row_security.leave}
+    parts["credentials"] |= walled
+    return parts
 
 
 def _make(path: Path) -> None:
@@ -90,6 +95,8 @@ async def migrated(settings: Settings) -> AsyncIterator[None]:
         try:
             await stack.enter_async_context(opened(settings))
             await _migrate(settings)
+        except row_security.WallError as error:
+            raise DatabaseError(f"{SETTING}: {shown(settings)}: {error}") from None
         except (*UNUSABLE, ValueError, TypeError) as error:  # the last two: a URL's parameters; texts may quote values
             message = f"{SETTING}: {shown(settings)} cannot be used ({type(error).__name__})"
             raise DatabaseError(message) from None
@@ -104,6 +111,7 @@ async def _migrate(settings: Settings) -> None:
         await holder.execute("SELECT pg_advisory_lock($1)", MIGRATION_LOCK)
         try:
             await _executor(settings).migrate()
+            await row_security.build(holder, [*map(row_security.table_of, Tortoise.apps["models"].values())])
         finally:
             await holder.execute("SELECT pg_advisory_unlock($1)", MIGRATION_LOCK)
 
@@ -115,6 +123,14 @@ def _executor(settings: Settings) -> MigrationExecutor:
 def connection() -> BaseDBAsyncClient:
     """The open database's connection."""
     return Installation._meta.db  # noqa: SLF001  # Tortoise has no public name for it
+
+
+@contextmanager
+def as_installation() -> Iterator[None]:
+    """The one way for a workspace's work to ask about all workspaces: whose a number is, making a workspace."""
+    assert not isinstance(connection(), TransactionalDBClient), "a transaction keeps its role"  # noqa: S101
+    with row_security.behind_the_wall(None):
+        yield
 
 
 async def pending_migrations(settings: Settings) -> int:

@@ -160,11 +160,12 @@ async def _create_workspace(services: Services, caller: Caller, name: str) -> Ma
 
 async def new_workspace(keyring: Keyring, caller: Caller, name: str) -> Made:
     """The same for whoever may; the name is in order."""
-    try:
-        async with in_transaction():
-            workspace = await Workspace.create(id=new_id(WORKSPACE), name=name, created_at=await database.now())
-            key, secret = await create_key(keyring, workspace.id, FIRST_KEY_NAME, scopes=caller.scopes)
-            await events.record(caller, "workspace.created", workspace.id, changed_fields=("name",))
-    except IntegrityError:
-        return Made([NAME_TAKEN])
+    with database.as_installation():
+        try:
+            async with in_transaction():
+                workspace = await Workspace.create(id=new_id(WORKSPACE), name=name, created_at=await database.now())
+                key, secret = await create_key(keyring, workspace.id, FIRST_KEY_NAME, scopes=caller.scopes)
+                await events.record(caller, "workspace.created", workspace.id, changed_fields=("name",))
+        except IntegrityError:
+            return Made([NAME_TAKEN])
     return Made(key=key, secret=secret, workspace=workspace)
