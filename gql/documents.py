@@ -134,7 +134,7 @@ class OpenDocument(SchemaExtension):
 class Schema(strawberry.Schema):
     """A Strawberry schema with bounds, a document cache, and errors and logs that hold nothing of the client's."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each by its name
         self,
         query: type,
         mutation: type | None = None,

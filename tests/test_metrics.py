@@ -13,6 +13,7 @@ from tests.api import CREATE, LIST, House, given, quick_settings, served_house, 
 from tests.commands import refusal
 from tests.faulty_voice import Fail, Method, Plan
 from tests.server_process import ServerProcess
+from tests.test_workspaces import make_workspace
 from trunkline import database
 from trunkline.voice import VoiceCause, VoiceError
 
@@ -53,9 +54,14 @@ async def test_only_an_operators_key_may_read(house: House) -> None:
     answer = await client.get("/metrics")
     assert (answer.status_code, answer.json()["errors"][0]["message"]) == (
         403,
-        "This needs an API key with the scope OPERATOR.",
+        'This needs an API key of the workspace "default" with the scope OPERATOR.',
     )
     assert (await client.post("/metrics")).status_code == 405
+
+
+async def test_a_tenant_does_not_read_what_counts_all(house: House) -> None:
+    tenant = house.holding((await make_workspace(house.api))["secret"])
+    assert (await tenant.client.get("/metrics")).status_code == 403
 
 
 async def test_operations_and_errors_are_counted(house: House) -> None:

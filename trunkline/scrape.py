@@ -1,4 +1,4 @@
-"""What Prometheus reads: /metrics for a key with the scope OPERATOR, or without a key at an address of its own."""
+"""What Prometheus reads: all workspaces counted, so for the operator's key, or keyless at an address of its own."""
 
 import contextlib
 import time
@@ -14,13 +14,14 @@ from starlette.types import ASGIApp
 from tortoise.functions import Count
 
 from models.sip_trunk import HIDDEN, SipTrunk, TrunkStatus
-from models.workspace import ApiKeyScope
 from trunkline import database
 from trunkline.keys import Caller
 from trunkline.services import Services
+from trunkline.workspaces import runs_the_installation
 
 FRESH_SECONDS = 2.0  # what is read from the database is at most this old
 UNAUTHORIZED, FORBIDDEN = 401, 403
+NOT_ALLOWED = f'This needs an API key of the workspace "{database.DEFAULT_WORKSPACE}" with the scope OPERATOR.'
 
 Authenticate = Callable[[str | None], Awaitable[Caller | None]]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -40,8 +41,8 @@ class Scrape:
             caller = await authenticate(request.headers.get("authorization"))
             if caller is None:
                 return _refusal(UNAUTHORIZED, "An API key is required, as the header: Authorization: Bearer tl_…")
-            if ApiKeyScope.OPERATOR not in caller.scopes:
-                return _refusal(FORBIDDEN, "This needs an API key with the scope OPERATOR.")
+            if not await runs_the_installation(caller):
+                return _refusal(FORBIDDEN, NOT_ALLOWED)
             return await self.answer(request)
 
         return answer

@@ -71,6 +71,12 @@ def visible_keys(workspace_id: str) -> QuerySet[ApiKey]:
     return ApiKey.filter(workspace_id=workspace_id, revoked_at=None)
 
 
+async def runs_the_installation(caller: Caller) -> bool:
+    """Whether somebody may do and see what concerns all workspaces: with OPERATOR, in the one that was there first."""
+    first = Workspace.filter(id=caller.workspace_id, name=database.DEFAULT_WORKSPACE)
+    return ApiKeyScope.OPERATOR in caller.scopes and await first.exists()
+
+
 def operators_among(keys: Iterable[ApiKey]) -> set[str]:
     """The ids of those that work and may make others."""
     return {key.id for key in keys if works(key) and ApiKeyScope.OPERATOR in scopes_of(key)}
@@ -153,7 +159,7 @@ async def create_workspace(services: Services, caller: Caller, name: str) -> Mad
 async def _create_workspace(services: Services, caller: Caller, name: str) -> Made:
     if problems := problems_of_a_name(name, "name", NAME_MAX):
         return Made(problems)
-    if (await Workspace.get(id=caller.workspace_id)).name != database.DEFAULT_WORKSPACE:
+    if not await runs_the_installation(caller):
         return Made([NOT_THE_FIRST])
     return await new_workspace(services.keyring, caller, name)
 

@@ -54,7 +54,7 @@ async def other_workspace(house: House) -> str:
 
 
 def tables() -> list[Table]:
-    return [table_of(model) for model in Tortoise.apps["models"].values()]  # type: ignore[index]  # it is open
+    return [table_of(model) for model in Tortoise.apps["models"].values()]
 
 
 async def rows(statement: str) -> list[dict[str, Any]]:
