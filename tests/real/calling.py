@@ -140,7 +140,7 @@ async def answered(lk: api.LiveKitAPI, caller: str) -> Answered:
             if room and SIP_KIND in present and AGENT_KIND in present and present[AGENT_KIND].tracks:
                 (dispatch,) = await lk.agent_dispatch.list_dispatch(room)
                 return Answered(room, present, dispatch)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.1)
 
 
 async def _present(lk: api.LiveKitAPI, room: str) -> dict[int, ParticipantInfo]:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
@@ -27,8 +27,8 @@ from tests.real.calling import (
 from tests.real.sipp import Carrier, Sipp
 
 SILENCE_SECONDS = 5.0
-CALL_MILLISECONDS = 3_000
-CALLS_AT_ONCE = 6  # that an agent has to answer
+CALL_MILLISECONDS = 1_500
+CALLS_AT_ONCE = 4  # that an agent has to answer
 ELSEWHERE = "127.0.0.2"  # another address of this machine
 KINDS = ("EXTENSION", "NUMBER")
 
@@ -38,6 +38,7 @@ class How(StrEnum):
 
     RIGHT = "as agreed"
     NATIONAL_TEXT = "by its national text"
+    WITHOUT_PLUS = "without its plus"
     WRONG_PASSWORD = "wrong password"
     OTHER_SOURCE = "other source address"
     UNKNOWN_NUMBER = "unknown number"
@@ -65,6 +66,11 @@ class Case:
 
     def __str__(self) -> str:
         return f"{self.authorization} {self.kind} {self.transport} {self.how}"
+
+    @property
+    def line(self) -> tuple[str, str, How]:
+        """Calls over UDP and TCP go to one line."""
+        return self.authorization, self.kind, self.how
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,7 @@ def _cases() -> list[Case]:
     return [
         *each(How.RIGHT, Outcome.ANSWERED, kinds=(*KINDS, "NATIONAL")),
         *each(How.NATIONAL_TEXT, Outcome.ANSWERED, kinds=("NATIONAL",)),
+        *each(How.WITHOUT_PLUS, Outcome.ANSWERED, kinds=("NUMBER",)),
         *each(How.OTHER_SOURCE, Outcome.ANSWERED, "AUTH"),
         *each(How.OTHER_SOURCE, Outcome.SILENT, "IP"),
         *each(How.WRONG_PASSWORD, Outcome.REFUSED, "AUTH"),
@@ -117,15 +124,12 @@ async def play(exchange: Exchange, carrier: Carrier) -> dict[Case, Played]:
     """Play every case, side by side: silence takes its time."""
     few = asyncio.Semaphore(CALLS_AT_ONCE)
     async with exchange.client() as client, exchange.livekit() as lk:
-        lines = [await _line_for(client, case) for case in CASES]
-        played = await asyncio.gather(
-            *[_play(lk, carrier, few, case, line) for case, line in zip(CASES, lines, strict=True)]
-        )
+        lines = {case.line: await _new_line(client, case) for case in CASES if case.transport == "UDP"}
+        played = await asyncio.gather(*[_play(lk, carrier, few, case, lines[case.line]) for case in CASES])
     return dict(zip(CASES, played, strict=True))
 
 
-async def _line_for(client: Api, case: Case) -> Line:
-    """A line of the case's own."""
+async def _new_line(client: Api, case: Case) -> Line:
     inbound: dict[str, Any] = {"inboundAuthorizationType": case.authorization}
     if case.authorization == "IP":
         inbound["allowedInboundIps"] = [f"{LOOPBACK}/32"]
@@ -152,16 +156,18 @@ async def _play(lk: api.LiveKitAPI, carrier: Carrier, few: asyncio.Semaphore, ca
 
 
 async def _watch(lk: api.LiveKitAPI, case: Case, call: Sipp, untold: Played) -> Played:
-    """Follow a call to its end, or to its silence. A room that a call was sent to stays for minutes."""
-    if case.expected is Outcome.ANSWERED:
-        seen = await answered(lk, untold.caller)
-        await call.ended()
-        agent = seen.present[AGENT_KIND].attributes["lk.agent_name"]
-        return replace(untold, statuses=tuple(call.statuses()), room=seen.room, agent=agent, attributes=seen.caller)
-    if case.expected is Outcome.REFUSED:
-        await call.ended()
-    else:
+    """Follow a call to its end, or to its silence. What never came makes one case fail, not all."""
+    if case.expected is Outcome.SILENT:
         await asyncio.sleep(SILENCE_SECONDS)
+    with suppress(TimeoutError):
+        if case.expected is Outcome.ANSWERED:
+            await call.heard("200")
+            seen = await answered(lk, untold.caller)
+            agent = seen.present[AGENT_KIND].attributes["lk.agent_name"]
+            untold = replace(untold, agent=agent, attributes=seen.caller)
+        if case.expected is not Outcome.SILENT:
+            await call.ended()
+    # a room that a call was sent to stays for minutes
     return replace(untold, statuses=tuple(call.statuses()), room=await room_of(lk, untold.caller))
 
 
@@ -171,5 +177,7 @@ def _called(case: Case, line: Line) -> str:
             return new_extension() if case.kind == "EXTENSION" else new_number()
         case How.NATIONAL_TEXT:
             return line.number.replace("+40", "0", 1)
+        case How.WITHOUT_PLUS:
+            return line.number.removeprefix("+")
         case _:
             return line.number

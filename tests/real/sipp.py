@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,6 @@ from pathlib import Path
 from sipmessage import Address, AuthCredentials
 
 from scripts.daemon import LOOPBACK, free_port
-from tests.waiting import until
 
 SCENARIOS = Path(__file__).resolve().parent.parent.parent / "examples" / "sipp"
 PATIENCE_SECONDS = 30.0
@@ -79,6 +78,18 @@ class Sipp:
         async with asyncio.timeout(PATIENCE_SECONDS):
             return await self.process.wait()
 
+    async def heard(self, status: str) -> None:
+        """Wait for an answer of this status."""
+        await self.until(lambda: status in self.statuses())
+
+    async def until(self, happened: Callable[[], bool]) -> None:
+        """Wait for it; TimeoutError when it takes too long, EOFError with SIPp's words when that ends before."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not happened():
+                if self.process.returncode is not None and not happened():
+                    raise EOFError(self.log.with_suffix(".err").read_text(errors="replace"))
+                await asyncio.sleep(0.05)
+
     def messages(self) -> list[Message]:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return [_message(found) for found in WRITTEN.finditer(text.replace("\r\n", "\n"))]
@@ -122,25 +133,28 @@ class Carrier:
             yield call
 
     @asynccontextmanager
-    async def answering(self, scenario: Path = SCENARIOS / "answer.xml") -> AsyncIterator[Sipp]:
-        """Take one call at `port`; it listens when the block is entered."""
-        async with self._running(scenario) as call:
-            await until(lambda: _is_bound(call.port, self.transport))
+    async def answering(
+        self, scenario: Path = SCENARIOS / "answer.xml", port: int | None = None
+    ) -> AsyncIterator[Sipp]:
+        """Take one call at `port`, a free one unless told; it listens when the block is entered."""
+        async with self._running(scenario, port=port) as call:
+            await call.until(lambda: _is_bound(call.port, self.transport))
             yield call
 
     @asynccontextmanager
-    async def _running(self, scenario: Path, said: Sequence[str] = ()) -> AsyncIterator[Sipp]:
+    async def _running(self, scenario: Path, said: Sequence[str] = (), port: int | None = None) -> AsyncIterator[Sipp]:
         """SIPp, ended by its own process id: its own time-out does not end a call that rings."""
-        port = free_port()
+        port = port or free_port()
         log = self.folder / f"{port}.log"
         where = ["-i", self.source, "-mi", self.source, "-bind_local", "-p", str(port), "-cp", str(free_port())]
         once = ["-t", TRANSPORTS[self.transport], "-m", "1", "-nostdin", "-trace_msg", "-message_file", str(log)]
-        process = await asyncio.create_subprocess_exec(
-            *[self.command, "-sf", str(scenario), "-key", "audio_port", str(self.audio_port), *where, *once, *said],
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-            cwd=self.folder,
-        )
+        with log.with_suffix(".err").open("wb") as errors:
+            process = await asyncio.create_subprocess_exec(
+                *[self.command, "-sf", str(scenario), "-key", "audio_port", str(self.audio_port), *where, *once, *said],
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=errors,
+                cwd=self.folder,
+            )
         try:
             yield Sipp(process, log, port)
         finally:

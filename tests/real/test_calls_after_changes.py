@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from scripts.daemon import LOOPBACK, Daemon
+from scripts.daemon import LOOPBACK, Daemon, free_port
 from tests.api import Api, codes
 from tests.real.calling import CREDENTIALS, Exchange, Line, new_caller, new_line, new_number
 from tests.real.inbound_matrix import ELSEWHERE, SILENCE_SECONDS, Outcome, outcome_of
-from tests.real.outbound_matrix import NUMBER, place
+from tests.real.outbound_matrix import NUMBER, Placing
 from tests.real.sipp import Carrier
 
 NEW_PASSWORD = "another-password-of-theirs"
@@ -71,17 +71,16 @@ async def test_addresses_instead_of_digest_count(exchange: Exchange, worker: Dae
 
 @pytest.mark.parametrize("transport", ["UDP", "TCP"])
 async def test_a_new_carrier_is_called(exchange: Exchange, carrier: Carrier, transport: str) -> None:
+    new_carrier = replace(carrier, transport=transport, source=ELSEWHERE)
     async with exchange.client() as client, exchange.livekit() as lk:
-        async with carrier.answering() as call:
-            line = await new_line(client, None, sipPort=call.port)
-            first = await place(client, lk, line, call, NUMBER)
+        line = await new_line(client, None, sipPort=free_port())
+        first = await Placing(client, lk, carrier).call(line, NUMBER)
         assert first.answers_with(*CREDENTIALS)
-        async with replace(carrier, transport=transport, source=ELSEWHERE).answering() as call:
-            where = {"sipAddress": ELSEWHERE, "sipPort": call.port, "sipTransport": transport}
-            after = await changed(client, line, phoneNumber=new_number(), sipPassword=NEW_PASSWORD, **where)
-            second = await place(client, lk, after, call, NUMBER)
+        where = {"sipAddress": ELSEWHERE, "sipPort": free_port(), "sipTransport": transport}
+        after = await changed(client, line, phoneNumber=new_number(), sipPassword=NEW_PASSWORD, **where)
+        second = await Placing(client, lk, new_carrier).call(after, NUMBER)
     assert LOOPBACK in first.invites[-1].request_uri
     assert second.answers_with(USERNAME, NEW_PASSWORD)
     assert second.invites[-1].request_uri == second.preview["requestUri"]
-    assert second.invites[-1].request_uri.endswith(f"@{ELSEWHERE}:{call.port};transport={transport.lower()}")
+    assert second.invites[-1].request_uri.endswith(f"@{ELSEWHERE}:{where['sipPort']};transport={transport.lower()}")
     assert second.invites[-1].user("From") == second.preview["fromUser"] == after.number

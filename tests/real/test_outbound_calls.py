@@ -22,7 +22,8 @@ async def test_a_call(
     placed = outbound_calls[case]
     last, is_authenticated = placed.invites[-1], placed.answers_with(*CREDENTIALS)
     wire = f"{last.request_uri:58} {last.user('To'):14} {last.user('From'):13} {' '.join(placed.statuses)}"
-    record_property("calls to a carrier", f"{case!s:18} {wire} digest {'right' if is_authenticated else 'WRONG'}")
+    lost = f", after {placed.lost} that LiveKit lost" if placed.lost else ""
+    record_property("calls to a carrier", f"{case!s:18} {wire} digest {'right' if is_authenticated else 'WRONG'}{lost}")
     assert placed.preview["problem"] is None
     for invite in placed.invites:
         assert invite.request_uri == placed.preview["requestUri"]
