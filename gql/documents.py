@@ -25,7 +25,7 @@ from gql.observed import observe_operations
 from gql.request_errors import RequestErrors, refuse
 
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
-MAX_ERRORS = 10  # each looks for similar names in the schema, which is what takes time
+MAX_ERRORS = 5  # each looks for similar names in the schema, which is what takes time
 MAX_DOCUMENTS = 512
 MAX_CACHED_TOKENS = 64_000  # about 600 bytes of memory each
 
@@ -149,6 +149,10 @@ class Schema(strawberry.Schema):
         observe_operations(self._schema)  # last, so that it sees what the others refuse
         self.documents = Documents(self._schema)
         self.request_errors = RequestErrors(self._schema)
+
+    def _get_custom_context_kwargs(self, *args: Any, **options: Any) -> dict[str, Any]:  # noqa: ANN401  # as Strawberry's
+        """Bound the errors of variables, too: there is no public way to it."""
+        return {**super()._get_custom_context_kwargs(*args, **options), "max_coercion_errors": MAX_ERRORS}
 
     async def execute(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # as Strawberry declares it
         """Run an operation; its errors are rebuilt."""

@@ -27,7 +27,7 @@ from gql.guard import POLICY_VIOLATION, request_id_of
 
 MODERN = "application/graphql-response+json"
 PLAIN = "application/json"
-MAX_BODY = 256 * 1024
+MAX_BODY = 64 * 1024
 BODY_TIMEOUT = 30.0  # seconds for a whole body to arrive
 BAD_REQUEST, UNAUTHORIZED, NOT_ALLOWED, TIMEOUT, TOO_LARGE, UNSUPPORTED = 400, 401, 405, 408, 413, 415
 NO_STORE = {"cache-control": "no-store"}

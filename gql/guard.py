@@ -25,7 +25,7 @@ SAFE_HEADERS = {
 }
 PREFLIGHT = {
     "access-control-allow-methods": "GET, POST",
-    "access-control-allow-headers": f"authorization, content-type, {REQUEST_ID}",
+    "access-control-allow-headers": f"authorization, content-type, traceparent, {REQUEST_ID}",
     "access-control-max-age": "600",
 }
 GIVEN_ID = re.compile(r"[A-Za-z0-9-]{1,64}")

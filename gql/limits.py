@@ -5,10 +5,10 @@ are RequestErrors that name the bound and what was found.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from graphql import (
-    DirectiveNode,
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
@@ -34,7 +34,7 @@ from graphql.validation.rules import overlapping_fields_can_be_merged
 from gql.request_errors import refuse
 
 MAX_BYTES = 32 * 1024  # of the document, before it is read at all
-MAX_TOKENS = 1_000  # GraphiQL's introspection has 183
+MAX_TOKENS = 600  # GraphiQL's introspection has 183, a page of trunks with everything about 200
 MAX_OPERATIONS = 20
 MAX_FRAGMENTS = 30
 MAX_DEPTH = 20  # GraphiQL's introspection needs about 15
@@ -53,11 +53,12 @@ INTROSPECTION_LISTS = {"fields", "inputFields", "interfaces", "possibleTypes"}
 LONGEST_INT = 10  # digits; what is longer is no Int and refused by validation
 
 # The budget of the one validation rule whose work can grow faster than the document: comparing overlapping fields.
-overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 50_000
+overlapping_fields_can_be_merged.MAX_COMPLEXITY_BUDGET = 5_000
 
 
-class Weight(NamedTuple):
-    """What a selection asks for, its fragments expanded."""
+@dataclass(slots=True)
+class Weight:
+    """What a selection asks for, its fragments expanded. It grows while it is walked, and not after."""
 
     depth: int = 0
     width: int = 0  # fields at this level
@@ -68,18 +69,16 @@ class Weight(NamedTuple):
     introspection_lists: int = 0  # inside one another
     nodes: int = 0
 
-    def beside(self, other: "Weight") -> "Weight":
-        """Both, in one selection."""
-        return Weight(
-            max(self.depth, other.depth),
-            self.width + other.width,
-            self.fields + other.fields,
-            self.aliases + other.aliases,
-            self.directives + other.directives,
-            self.schemas + other.schemas,
-            max(self.introspection_lists, other.introspection_lists),
-            self.nodes + other.nodes,
-        )
+    def add(self, other: "Weight") -> None:
+        """Take in what stands beside it, in one selection."""
+        self.depth = max(self.depth, other.depth)
+        self.width += other.width
+        self.fields += other.fields
+        self.aliases += other.aliases
+        self.directives += other.directives
+        self.schemas += other.schemas
+        self.introspection_lists = max(self.introspection_lists, other.introspection_lists)
+        self.nodes += other.nodes
 
 
 def refuse_long(text: str) -> None:
@@ -150,9 +149,9 @@ class _Walk:
 
     def operation(self, node: OperationDefinitionNode) -> Weight:
         kind = self.schema.get_root_type(node.operation)
-        weight = self.selections(node.selection_set, kind, 0).beside(_directives(node.directives))
-        for definition in node.variable_definitions or ():
-            weight = weight.beside(_directives(definition.directives))
+        weight = self.selections(node.selection_set, kind, 0)
+        weight.directives += len(node.directives or ())
+        weight.directives += sum(len(each.directives or ()) for each in node.variable_definitions or ())
         return weight
 
     def fragment(self, name: str, level: int) -> Weight:
@@ -166,27 +165,28 @@ class _Walk:
         self.open.add(name)
         inside = self.selections(node.selection_set, self._named(node.type_condition.name.value), level + 1)
         self.open.remove(name)
-        self.weighed[name] = inside.beside(_directives(node.directives))
-        return self.weighed[name]
+        inside.directives += len(node.directives or ())
+        self.weighed[name] = inside
+        return inside
 
     def selections(self, node: SelectionSetNode | None, parent: GraphQLNamedType | None, level: int) -> Weight:
         if level > MAX_NESTING:
             refuse("The document is nested too deeply.")
         weight = Weight()
         for selection in node.selections if node else ():
-            weight = weight.beside(self._selection(selection, parent, level))
+            weight.add(self._selection(selection, parent, level))
+            weight.directives += len(selection.directives or ())
         return weight
 
     def _selection(self, node: SelectionNode, parent: GraphQLNamedType | None, level: int) -> Weight:
-        inside = Weight()
         if isinstance(node, FieldNode):
-            inside = self._field(node, parent, level)
-        elif isinstance(node, FragmentSpreadNode):
-            inside = self.fragment(node.name.value, level)
-        elif isinstance(node, InlineFragmentNode):
+            return self._field(node, parent, level)
+        if isinstance(node, FragmentSpreadNode):
+            return self.fragment(node.name.value, level)
+        if isinstance(node, InlineFragmentNode):
             kind = self._named(node.type_condition.name.value) if node.type_condition else parent
-            inside = self.selections(node.selection_set, kind, level + 1)
-        return inside.beside(_directives(node.directives))
+            return self.selections(node.selection_set, kind, level + 1)
+        return Weight()
 
     def _field(self, node: FieldNode, parent: GraphQLNamedType | None, level: int) -> Weight:
         name, definition = node.name.value, self._definition(parent, node.name.value)
@@ -195,16 +195,15 @@ class _Walk:
         size = self._page_size(node, definition)
         if size is None and definition and _is_unpaged_list(parent, definition):
             size = PAGE_DEFAULT  # a list without pages: its length is not known before it is read
-        lists = parent is not None and parent.name == "__Type" and name in INTROSPECTION_LISTS
-        return inside._replace(
-            depth=inside.depth + 1,
-            width=1,
-            fields=inside.fields + 1,
-            aliases=inside.aliases + bool(node.alias),
-            schemas=inside.schemas + (name == "__schema"),
-            introspection_lists=inside.introspection_lists + lists,
-            nodes=inside.nodes if size is None else size * max(1, inside.nodes),
-        )
+        if size is not None:
+            inside.nodes = size * max(1, inside.nodes)
+        inside.depth += 1
+        inside.width = 1
+        inside.fields += 1
+        inside.aliases += bool(node.alias)
+        inside.schemas += name == "__schema"
+        inside.introspection_lists += parent is not None and parent.name == "__Type" and name in INTROSPECTION_LISTS
+        return inside
 
     def _page_size(self, node: FieldNode, definition: GraphQLField | None) -> int | None:
         """How many nodes a page may have: the larger of first and last; None for a field that has no pages."""
@@ -235,7 +234,3 @@ def _is_unpaged_list(parent: GraphQLNamedType | None, definition: GraphQLField) 
     of_ours = is_composite_type(named) and not is_introspection_type(named)
     on_a_page = str(parent).endswith("Connection")  # as Relay wants them named
     return of_ours and not on_a_page and is_list_type(get_nullable_type(definition.type))
-
-
-def _directives(nodes: tuple[DirectiveNode, ...] | None) -> Weight:
-    return Weight(directives=len(nodes or ()))

@@ -81,15 +81,15 @@ def test_proven_texts_are_bounded_too() -> None:
 
 
 def test_large_documents_count_by_their_tokens() -> None:
-    documents = new_documents(documents=400, tokens=400)
+    documents = new_documents(documents=400, tokens=200)
     for number in range(10):
-        text = f"{{ a{number}: trunk {{{' name' * 80}}} }}"
+        text = f"{{ a{number}: trunk {{{' name' * 40}}} }}"
         run(documents, text)
         run(documents, text)
     before = documents.parsed
     for number in reversed(range(10)):
-        run(documents, f"{{ a{number}: trunk {{{' name' * 80}}} }}")
-    assert documents.parsed - before == 7  # 300 tokens hold three
+        run(documents, f"{{ a{number}: trunk {{{' name' * 40}}} }}")
+    assert documents.parsed - before == 7  # 150 tokens hold three
 
 
 def test_document_larger_than_the_cache_is_still_answered() -> None:

@@ -1,10 +1,12 @@
 """Who is let in by Host and Origin, and what every answer carries."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gql.guard import CONTENT_SECURITY_POLICY
+from tests.api import quick_settings, served_house
 from tests.tiny_api import client, tiny_app
 
 APP = tiny_app()
@@ -90,6 +92,32 @@ async def test_allowed_origin_may_read_answers_and_is_told_so_beforehand() -> No
         assert found.headers["access-control-allow-origin"] == "https://dashboard.example.com"
         assert found.headers["vary"] == "Origin"
         assert "access-control-allow-credentials" not in found.headers
+
+
+FOREIGN = {"origin": "https://dashboard.example.com", "access-control-request-method": "POST"}
+
+
+async def test_other_origins_are_closed_out_unless_they_are_listed(tmp_path: Path) -> None:
+    listed = quick_settings(tmp_path, allowed_origins=("https://dashboard.example.com",))
+    for settings, statuses, allowed in (
+        (quick_settings(tmp_path), (403, 403), None),
+        (listed, (204, 200), "https://dashboard.example.com"),
+    ):
+        async with served_house(settings) as house:
+            before = await house.api.client.options("/graphql", headers=FOREIGN)
+            answer = await house.api.client.post("/graphql", json={"query": "{ __typename }"}, headers=FOREIGN)
+            own = await house.api.client.post("/graphql", json={"query": "{ __typename }"})
+        assert (before.status_code, answer.status_code) == statuses
+        assert [each.headers.get("access-control-allow-origin") for each in (before, answer)] == [allowed, allowed]
+        assert (own.status_code, "access-control-allow-origin" in own.headers) == (200, False)
+
+
+async def test_only_what_the_api_needs_is_allowed_beforehand() -> None:
+    async with client(APP, authorization="") as http:
+        before = await http.options("/graphql", headers={**FOREIGN, "access-control-request-method": "DELETE"})
+    assert before.headers["access-control-allow-methods"] == "GET, POST"
+    assert before.headers["access-control-allow-headers"] == "authorization, content-type, traceparent, x-request-id"
+    assert "*" not in str(before.headers)
 
 
 async def test_every_answer_carries_the_safe_headers_and_an_id() -> None:
