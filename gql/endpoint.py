@@ -29,7 +29,7 @@ MODERN = "application/graphql-response+json"
 PLAIN = "application/json"
 MAX_BODY = 64 * 1024
 BODY_TIMEOUT = 30.0  # seconds for a whole body to arrive
-BAD_REQUEST, UNAUTHORIZED, NOT_ALLOWED, TIMEOUT, TOO_LARGE, UNSUPPORTED = 400, 401, 405, 408, 413, 415
+BAD_REQUEST, UNAUTHORIZED, NOT_ALLOWED, TIMEOUT, TOO_LARGE, UNSUPPORTED, TOO_MANY = 400, 401, 405, 408, 413, 415, 429
 NO_STORE = {"cache-control": "no-store"}
 CLOSE = {"connection": "close"}  # what is left of the body is not worth reading
 UTF_8 = {"", "utf-8", "utf8"}
@@ -40,9 +40,16 @@ Caller = TypeVar("Caller")
 class RefusedError(Exception):
     """A request that is answered without running anything."""
 
-    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        headers: Mapping[str, str] | None = None,
+        extensions: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__(message)
-        self.status, self.message, self.headers = status, message, headers or {}
+        self.status, self.headers = status, headers or {}
+        self.error = {"message": message} | ({"extensions": extensions} if extensions else {})
 
 
 class Endpoint(GraphQL[Any, None], Generic[Caller]):
@@ -50,6 +57,7 @@ class Endpoint(GraphQL[Any, None], Generic[Caller]):
 
     authenticate   gets the Authorization header; None: no such caller, 401
     make_context   gets the caller and the request id; what it makes is `info.context`
+    seconds_to_wait  counts a request of the caller; more than 0: it is refused with 429; None: no limit
     page           the HTML file shown to browsers; None: no page
     """
 
@@ -59,12 +67,14 @@ class Endpoint(GraphQL[Any, None], Generic[Caller]):
         *,
         authenticate: Callable[[str | None], Awaitable[Caller | None]],
         make_context: Callable[[Caller, str], object],
+        seconds_to_wait: Callable[[Caller], Awaitable[int]] | None = None,
         page: Path | None = None,
         max_body: int = MAX_BODY,
         body_timeout: float = BODY_TIMEOUT,
     ) -> None:
         super().__init__(schema, graphql_ide=None, subscription_protocols=(), multipart_uploads_enabled=False)
         self.authenticate, self.make_context, self.page = authenticate, make_context, page
+        self.seconds_to_wait = seconds_to_wait
         self.max_body, self.body_timeout = max_body, body_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -75,7 +85,7 @@ class Endpoint(GraphQL[Any, None], Generic[Caller]):
         try:
             response = await self._respond(request)
         except RefusedError as refused:
-            body = {"errors": [{"message": refused.message}]}
+            body = {"errors": [refused.error]}
             headers = {**NO_STORE, **refused.headers}
             response = JSONResponse(body, refused.status, headers, f"{media_type_for(request)}; charset=utf-8")
         except ClientDisconnect:
@@ -91,6 +101,8 @@ class Endpoint(GraphQL[Any, None], Generic[Caller]):
         if caller is None:
             message = "An API key is required, as the header: Authorization: Bearer tl_…"
             raise RefusedError(UNAUTHORIZED, message, {"www-authenticate": "Bearer"})
+        if self.seconds_to_wait and (seconds := await self.seconds_to_wait(caller)):
+            raise too_many(seconds)
         context = self.make_context(caller, request_id_of(request.scope))
         return await self.run(request, context=context, root_value=None)
 
@@ -155,6 +167,13 @@ class Endpoint(GraphQL[Any, None], Generic[Caller]):
         body = self.encode_json(response_data)
         headers = {**NO_STORE, "content-type": f"{sub_response.media_type}; charset=utf-8"}
         return Response(body, BAD_REQUEST if modern_error else 200, headers)
+
+
+def too_many(seconds: int) -> RefusedError:
+    """What a client is told whose workspace has used up its requests."""
+    message = f"Too many requests of this workspace; go on in {seconds} s."
+    told = {"code": "RATE_LIMITED", "retryAfter": seconds}
+    return RefusedError(TOO_MANY, message, {"retry-after": str(seconds)}, told)
 
 
 def media_type_for(request: Request | WebSocket) -> str:

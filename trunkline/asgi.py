@@ -24,6 +24,7 @@ from models.secret import Keyring
 from trunkline import database, names, probing
 from trunkline.key_use import KeyUse
 from trunkline.keys import Caller, authenticate
+from trunkline.limits import RequestLimit
 from trunkline.metrics import Metrics
 from trunkline.observation import current
 from trunkline.process_edge import Edge
@@ -164,8 +165,19 @@ def _app(services: Services, scrape: Scrape) -> ASGIApp:
         current().key_id = caller.key_id
         return context_of(services, caller, request_id)
 
+    limit = RequestLimit(services.settings.limit_requests_per_minute)
+
+    async def seconds_to_wait(caller: Caller) -> int:
+        return await limit.seconds_to_wait(caller.workspace_id)
+
     readiness = Readiness(services)
-    endpoint = Endpoint(schema, page=PAGE / "index.html", authenticate=known, make_context=context)
+    endpoint = Endpoint(
+        schema,
+        page=PAGE / "index.html",
+        authenticate=known,
+        make_context=context,
+        seconds_to_wait=seconds_to_wait,
+    )
     routes: list[Route | Mount] = [
         Route("/graphql", endpoint),
         Mount("/graphiql", GZipMiddleware(StaticFiles(directory=PAGE))),

@@ -24,6 +24,7 @@ from trunkline.causes import NUMBER_IN_USE
 from trunkline.idempotency import BoundKey
 from trunkline.leases import NO_LEASE
 from trunkline.legs import password_place, text_keys
+from trunkline.limits import no_room
 from trunkline.problems import Code, Problem
 from trunkline.services import Services
 from trunkline.validation import NormalizedTrunk
@@ -126,10 +127,12 @@ def _is_abandoned(trunk: SipTrunk, at: datetime) -> bool:
     return trunk.status is TrunkStatus.RELEASING or (trunk.status is TrunkStatus.CLAIMED and expired)
 
 
-async def _insert(services: Services, order: Order) -> Claim:
+async def _insert(services: Services, order: Order) -> Claim | Problem:
     trunk = SipTrunk(id=new_id("trunk"), workspace_id=order.workspace_id)
     trunk.update_from_dict(await _columns(services, trunk, order))
     async with in_transaction():
+        if problem := await no_room(services.settings, order.workspace_id):
+            return problem
         await trunk.save(force_create=True)
         await write_texts(trunk, order.wanted)
         await _bind(order, trunk)

@@ -133,6 +133,12 @@ def as_installation() -> Iterator[None]:
         yield
 
 
+async def take_turns(name: str) -> None:
+    """One transaction at a time goes on from here until it ends, over all replicas; on SQLite there is one anyway."""
+    if connection().capabilities.dialect == "postgres":
+        await connection().execute_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", [name])
+
+
 async def pending_migrations(settings: Settings) -> int:
     """How many migrations the database lacks."""
     await connection().execute_query("SELECT 1")  # Tortoise takes a lost database for one without migrations
