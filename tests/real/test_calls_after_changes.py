@@ -9,7 +9,7 @@ import pytest
 from scripts.daemon import LOOPBACK, Daemon, free_port
 from tests.api import Api, codes
 from tests.real.calling import CREDENTIALS, Exchange, Line, new_caller, new_line, new_number
-from tests.real.inbound_matrix import ELSEWHERE, SILENCE_SECONDS, Outcome, outcome_of
+from tests.real.inbound_matrix import ELSEWHERE, Outcome, outcome_of, silence
 from tests.real.outbound_matrix import NUMBER, Placing
 from tests.real.sipp import Carrier
 
@@ -34,10 +34,10 @@ async def told(carrier: Carrier, called: str, password: str) -> list[str]:
         return call.statuses()
 
 
-async def told_in_time(carrier: Carrier, called: str, password: str) -> list[str]:
-    """The answers to a call that may have none."""
+async def told_while_ringing(carrier: Carrier, called: str, password: str) -> list[str]:
+    """The answers to a call that only rings."""
     async with carrier.calling(called, new_caller(), (USERNAME, password)) as call:
-        await asyncio.sleep(SILENCE_SECONDS)
+        await silence(call)
         return call.statuses()
 
 
@@ -50,7 +50,7 @@ async def test_a_new_number_and_password_count(exchange: Exchange, worker: Daemo
     answers = await asyncio.gather(
         told(carrier, after.number, NEW_PASSWORD),
         told(carrier, after.number, CREDENTIALS[1]),
-        told_in_time(carrier, before.number, NEW_PASSWORD),
+        told_while_ringing(carrier, before.number, NEW_PASSWORD),
     )
     assert [outcome_of(each) for each in answers] == [Outcome.ANSWERED, Outcome.REFUSED, Outcome.SILENT]
 
@@ -63,7 +63,7 @@ async def test_addresses_instead_of_digest_count(exchange: Exchange, worker: Dae
         await changed(client, line, inboundAuthorizationType="IP", allowedInboundIps=[f"{ELSEWHERE}/32"])
     listed, unlisted = await asyncio.gather(
         told(replace(carrier, source=ELSEWHERE), line.number, NEW_PASSWORD),
-        told_in_time(carrier, line.number, CREDENTIALS[1]),
+        told_while_ringing(carrier, line.number, CREDENTIALS[1]),
     )
     assert listed == ["100", "180", "200"]
     assert unlisted == ["100", "180"]

@@ -28,3 +28,4 @@ async def test_a_call(
         assert told["sip.ruleID"] == played.line.assistant["dispatchRuleId"]
     else:
         assert played.room is None
+        assert ("180" in played.statuses) == (case.expected is Outcome.SILENT)
