@@ -81,7 +81,7 @@ class Pages:
     ) -> "Fetched":
         """Fetch the page that the four arguments of a connection ask for, or refuse the request."""
         window = Window(
-            size=_size(first, last),
+            size=page_size(first, last),
             backwards=last is not None,
             after=None if after is None else self.place_of(after),
             before=None if before is None else self.place_of(before),
@@ -94,7 +94,8 @@ def _time(value: Any) -> dict[str, str]:  # noqa: ANN401  # json.dumps hands ove
     return {"at": value.isoformat()}
 
 
-def _size(first: int | None, last: int | None) -> int:
+def page_size(first: int | None, last: int | None) -> int:
+    """How many rows the arguments ask for, or refuse the request."""
     if first is not None and last is not None:
         refuse("Give either first or last, not both.")
     for name, size in (("first", first), ("last", last)):

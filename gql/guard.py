@@ -36,10 +36,15 @@ MISDIRECTED, FORBIDDEN, NO_CONTENT, POLICY_VIOLATION = 421, 403, 204, 1008
 
 
 class Guard:
-    """Wraps an app so that only known Hosts and Origins reach it. The id is in `scope["state"]["request_id"]`."""
+    """Wraps an app so that only known Hosts and Origins reach it. The id is in `scope["state"]["request_id"]`.
 
-    def __init__(self, app: ASGIApp, *, hosts: Iterable[str], origins: Iterable[str] = ()) -> None:
-        self.app = app
+    signed_paths: what is proven there by a signature needs no known Host: whoever calls may know us by any name.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, hosts: Iterable[str], origins: Iterable[str] = (), signed_paths: Iterable[str] = ()
+    ) -> None:
+        self.app, self.signed_paths = app, frozenset(signed_paths)
         self.hosts = frozenset(name for host in hosts if (name := host_name(_bracketed(host))))
         self.origins = frozenset(plain_origin(origin) for origin in origins)
 
@@ -66,7 +71,7 @@ class Guard:
             return await answer(scope, receive, send_with_headers)
 
     def _answer_at_the_door(self, scope: Scope, headers: Headers) -> Response | None:
-        if not self._host_is_served(headers):
+        if scope["path"] not in self.signed_paths and not self._host_is_served(headers):
             return _refusal(
                 MISDIRECTED, "This host is not served here. TRUNKLINE_ALLOWED_HOSTS lists the hosts that are."
             )

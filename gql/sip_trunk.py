@@ -10,6 +10,7 @@ from gql.context import Info
 from gql.dial_preview import resolve_of_trunk
 from gql.node import Id, Node
 from gql.provider import Provider
+from gql.recent_call import resolve_recent_calls
 from gql.setup_sheet import SetupSheet
 from gql.sip_trunk_enums import (
     InboundAuthorizationType,
@@ -105,6 +106,12 @@ class SipTrunk(Node):
         resolve_last_probe,
         description="What the last probe of the trunk's address met, from trunkline's own address. A new trunk is "
         "probed by itself unless TRUNKLINE_PROBE_NEW_TRUNKS is no; null until then.",
+    )
+    recent_calls = strawberry.field(
+        resolve_recent_calls,
+        description="The newest calls that reached a room, from LiveKit's webhooks; kept for 30 days, 500 at most. A "
+        "call that LiveKit refuses (a bad password, an unknown number or source) makes no webhook and is not here: "
+        "explainInboundCall tells about those.",
     )
     created_at: datetime = strawberry.field(description="When the creation succeeded.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")

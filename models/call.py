@@ -1,4 +1,4 @@
-"""Calls that reached a room, as LiveKit's webhooks told of them, and the webhooks that were taken already."""
+"""Calls that reached a room, as LiveKit's webhooks told of them, and the webhooks themselves, as far as they do."""
 
 from enum import StrEnum
 
@@ -15,6 +15,7 @@ ROOM_MAX = 255
 AGENT_MAX = 100
 SIP_CALL_ID_MAX = 255
 WEBHOOK_ID_MAX = 64
+SIP_STATUS_MAX = 16
 
 
 class CallDirection(StrEnum):
@@ -30,8 +31,20 @@ class CallOutcome(StrEnum):
     ANSWERED = "ANSWERED"
     NO_AGENT = "NO_AGENT"
     CALLER_HUNG_UP = "CALLER_HUNG_UP"
+    NOT_ANSWERED = "NOT_ANSWERED"
+    UNKNOWN = "UNKNOWN"
     RINGING = "RINGING"
     IN_PROGRESS = "IN_PROGRESS"
+
+
+class RoomFact(StrEnum):
+    """What a webhook can tell about the room of a call."""
+
+    CALLER_JOINED = "CALLER_JOINED"  # or, of an outbound call, who is called
+    CALLER_LEFT = "CALLER_LEFT"
+    AGENT_JOINED = "AGENT_JOINED"
+    AUDIO = "AUDIO"  # of anybody else than a caller: LiveKit answers the call with it
+    ROOM_FINISHED = "ROOM_FINISHED"
 
 
 class Call(Model):
@@ -58,19 +71,23 @@ class Call(Model):
     room = fields.CharField(ROOM_MAX, db_index=True)
 
     class Meta:
-        """Indexed: the newest of a trunk."""
+        """Indexed: the newest of a trunk, those under way, the oldest."""
 
         table = "call"
-        indexes = (("trunk_id", "at", "id"),)
+        indexes = (("trunk_id", "at", "id"), ("outcome", "at"))
 
 
 class WebhookEvent(Model):
-    """The id of a webhook that was taken: LiveKit sends one again when it got no answer."""
+    """A webhook that was taken, by its id: LiveKit sends one again when it got no answer. Calls are made from these."""
 
     id = fields.CharField(WEBHOOK_ID_MAX, primary_key=True)
-    at = fields.DatetimeField(db_index=True)
+    at = fields.DatetimeField(db_index=True)  # by the clock of LiveKit
+    room = fields.CharField(ROOM_MAX, db_index=True)
+    fact = fields.CharEnumField(RoomFact, max_length=16)
+    subject = fields.CharField(SIP_CALL_ID_MAX, null=True)  # the call's id or the agent's name
+    sip_status = fields.CharField(SIP_STATUS_MAX, null=True)  # of a caller: LiveKit's sip.callStatus
 
     class Meta:
-        """Ids only."""
+        """Kept as long as a call can last."""
 
         table = "webhook_event"

@@ -6,6 +6,7 @@ import pytest
 
 REAL_SERVER = "real server"
 TOLD = (
+    "calls explained",
     "crash matrix",
     "fault storm",
     "calls of a carrier",

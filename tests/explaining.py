@@ -11,9 +11,11 @@ EXPLAIN = """query Explain($input: ExplainInboundCallInput!) { explainInboundCal
 } }"""
 
 
-async def explained(api: Api, to: str, source: str = ANYWHERE, **more: Any) -> dict[str, Any]:
+async def explained(
+    api: Api, to: str, source: str = ANYWHERE, *, caller: str = CALLER, credentials: bool = True
+) -> dict[str, Any]:
     """What is told of a call, ids in place of objects."""
-    call = {"to": to, "from": CALLER, "sourceIp": source} | more
+    call = {"to": to, "from": caller, "sourceIp": source} | ({} if credentials else {"withCredentials": False})
     told: dict[str, Any] = (await api.ask(EXPLAIN, {"input": call}))["explainInboundCall"]
     assert told["accepted"] is (told["rule"] == "ACCEPTED") is (told["assistant"] is not None)
     return told | {name: told[name] and told[name]["id"] for name in ("sipTrunk", "assistant")}

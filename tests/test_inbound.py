@@ -111,7 +111,7 @@ async def test_extensions_with_a_letter_are_exact_and_others_are_normalised(api:
 
 async def test_a_call_without_credentials_is_challenged(api: Api) -> None:
     trunk = await answered_trunk(api)
-    told = await explained(api, NUMBER, withCredentials=False)
+    told = await explained(api, NUMBER, credentials=False)
     assert (told["rule"], told["sipTrunk"]) == ("CREDENTIALS", trunk["id"])
     assert "407" in told["explanation"]
     assert "401" in told["explanation"]
@@ -121,7 +121,7 @@ async def test_a_source_in_the_list_needs_no_credentials(api: Api) -> None:
     await answered_trunk(api, **BY_IP)
     for source in ("203.0.113.0", "203.0.113.15", "::ffff:203.0.113.7", "2001:db8::1"):
         for credentials in (True, False):
-            told = await explained(api, NUMBER, source, withCredentials=credentials)
+            told = await explained(api, NUMBER, source, credentials=credentials)
             assert told["rule"] == "ACCEPTED", source
 
 
@@ -156,7 +156,7 @@ async def test_an_encrypted_trunk_says_what_the_offer_needs(api: Api) -> None:
 
 async def test_credentials_are_looked_at_before_the_assistant(api: Api) -> None:
     await api.create()
-    assert (await explained(api, NUMBER, withCredentials=False))["rule"] == "CREDENTIALS"
+    assert (await explained(api, NUMBER, credentials=False))["rule"] == "CREDENTIALS"
 
 
 @pytest.mark.parametrize("kind", [LegKind.INBOUND, LegKind.DISPATCH])

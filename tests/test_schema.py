@@ -35,7 +35,16 @@ Fielded = GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType
 
 SECRETS = {"sipPassword", "sipPasswordKey"}
 # Fields of the output that are no column: they are read from the legs and the assistants, or follow from the columns.
-DERIVED = {"inboundTrunkId", "outboundTrunkId", "inbound", "outbound", "assistants", "dialPreview", "setupSheet"}
+DERIVED = {
+    "inboundTrunkId",
+    "outboundTrunkId",
+    "inbound",
+    "outbound",
+    "assistants",
+    "dialPreview",
+    "setupSheet",
+    "recentCalls",
+}
 # Fields of the input that say how to work and are not remembered with the trunk.
 OF_THE_OPERATION = {"provisioning", "idempotencyKey"}
 

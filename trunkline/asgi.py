@@ -21,7 +21,7 @@ from gql.endpoint import Endpoint
 from gql.guard import Guard, request_id_of
 from gql.schema import schema
 from models.secret import Keyring
-from trunkline import database, names, probing
+from trunkline import calls, database, names, probing, webhooks
 from trunkline.key_use import KeyUse
 from trunkline.keys import Caller, authenticate
 from trunkline.limits import RequestLimit
@@ -93,7 +93,7 @@ async def opened_services(
     """The same with the reconciler running."""
     async with services_of(settings, start, voice, tracer) as services:
         await take_claims_over(settings)
-        works = (Reconciler(services).run(), names.watch(services), probing.watch(services))
+        works = (Reconciler(services).run(), names.watch(services), probing.watch(services), calls.watch(services))
         loops = [asyncio.create_task(work) for work in works]
         try:
             yield services
@@ -185,9 +185,11 @@ def _app(services: Services, scrape: Scrape) -> ASGIApp:
         Route("/readyz", readiness.answer, methods=["GET"]),
         Route("/metrics", scrape.for_operators(known), methods=["GET"]),
         Route("/", _to_the_page, methods=["GET"]),
+        *webhooks.routes(services),
     ]
     app = Starlette(routes=routes, exception_handlers={Exception: _masked})
-    guarded = Guard(app, hosts=services.settings.served_hosts, origins=services.settings.allowed_origins)
+    hosts, origins = services.settings.served_hosts, services.settings.allowed_origins
+    guarded = Guard(app, hosts=hosts, origins=origins, signed_paths=(webhooks.PATH,))
     return Edge(guarded, services.metrics, services.tracer, [route.path for route in routes])
 
 

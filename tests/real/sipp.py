@@ -124,12 +124,17 @@ class Carrier:
 
     @asynccontextmanager
     async def calling(
-        self, called: str, caller: str, credentials: tuple[str, str] | None = None, milliseconds: int = 1_000
+        self,
+        called: str,
+        caller: str,
+        credentials: tuple[str, str] | None = None,
+        milliseconds: int = 1_000,
+        scenario: Path = SCENARIOS / "call.xml",
     ) -> AsyncIterator[Sipp]:
         """A call, hung up after a while or when the block is left."""
         digest = ["-au", credentials[0], "-ap", credentials[1]] if credentials else []
         said = ["-s", called, "-key", "caller", caller, "-d", str(milliseconds), *digest, self.server]
-        async with self._running(SCENARIOS / "call.xml", said) as call:
+        async with self._running(scenario, said) as call:
             yield call
 
     @asynccontextmanager
