@@ -73,7 +73,7 @@ def real_documents() -> dict[str, str]:
     options = ("descriptions", "specified_by_url", "directive_is_repeatable", "schema_description")
     return {
         "introspection": get_introspection_query(**dict.fromkeys(options, True), input_value_deprecation=True),
-        "a page of everything": f"{{ sipTrunks(first: 100) {{ totalCount edges {{ cursor }} nodes {{ {fields} }} }} }}",
+        "a page of everything": f"{{ sipTrunks(first: 20) {{ totalCount edges {{ cursor }} nodes {{ {fields} }} }} }}",
         **{f"README {number}": json.loads(text) for number, text in enumerate(examples)},
         **{
             name: text
