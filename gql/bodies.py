@@ -7,6 +7,8 @@ from typing import Any, NoReturn
 
 from strawberry.http import GraphQLRequestData
 
+from gql.trusted import document_id_in
+
 
 class BodyError(ValueError):
     """The request does not hold one GraphQL operation. Its text never quotes the request."""
@@ -23,7 +25,7 @@ def operation_in_body(body: bytes) -> GraphQLRequestData:
 
 def operation_in_address(parameters: Mapping[str, str]) -> GraphQLRequestData:
     """Read a GET address: the same members as query parameters, variables and extensions as JSON."""
-    members: dict[str, object] = {name: parameters.get(name) for name in ("query", "operationName")}
+    members: dict[str, object] = {name: parameters.get(name) for name in ("query", "operationName", "documentId")}
     for name in ("variables", "extensions"):
         members[name] = _object(parameters[name], f"{name} parameter") if parameters.get(name) else None
     return _operation(members)
@@ -32,7 +34,7 @@ def operation_in_address(parameters: Mapping[str, str]) -> GraphQLRequestData:
 def _operation(members: Mapping[str, object]) -> GraphQLRequestData:
     query, name = members.get("query"), members.get("operationName")
     variables, extensions = members.get("variables"), members.get("extensions")
-    if not isinstance(query, str) or not query.strip():
+    if not isinstance(query, str | None) or (not (query or "").strip() and document_id_in(members) is None):
         _refuse("The request needs a GraphQL document in query.")
     if not isinstance(name, str | None):
         _refuse("operationName must be a string or null.")
@@ -40,6 +42,8 @@ def _operation(members: Mapping[str, object]) -> GraphQLRequestData:
         _refuse("variables must be an object or null.")
     if not isinstance(extensions, dict | None):
         _refuse("extensions must be an object or null.")
+    if document_id := document_id_in(members):  # one form from here on
+        extensions = {**(extensions or {}), "persistedQuery": {"sha256Hash": document_id}}
     return GraphQLRequestData(query, variables, name, extensions)
 
 

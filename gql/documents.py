@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,6 +24,9 @@ from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from gql.limits import MAX_TOKENS, refuse_costly, refuse_long
 from gql.observed import observe_operations
 from gql.request_errors import RequestErrors, refuse
+from gql.trusted import NO_IDS, SETTING, TrustedDocuments, document_id_in
+from trunkline.observation import current
+from trunkline.settings import SettingError
 
 RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 MAX_ERRORS = 5  # each looks for similar names in the schema, which is what takes time
@@ -34,6 +38,7 @@ MAX_CACHED_TOKENS = 64_000  # about 600 bytes of memory each
 class Document:
     """A document that was parsed, and what is known of it."""
 
+    text: str
     node: DocumentNode
     valid: bool = False
     weighed: bool = False  # and found bearable, whatever its variables
@@ -71,27 +76,44 @@ class Documents:
     """Valid documents by their text, on two shelves.
 
     A text is new until it is sent again; then it is proven. So a client that sends a new text each time pushes out
-    nothing but other new texts. What was refused is not kept at all.
+    nothing but other new texts. What was refused is not kept at all. With `trusted` no other document is even parsed.
     """
 
-    def __init__(self, schema: GraphQLSchema, documents: int = MAX_DOCUMENTS, tokens: int = MAX_CACHED_TOKENS) -> None:
-        self.schema = schema
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        documents: int = MAX_DOCUMENTS,
+        tokens: int = MAX_CACHED_TOKENS,
+        trusted: TrustedDocuments | None = None,
+    ) -> None:
+        self.schema, self.trusted = schema, trusted
         self.parsed = self.validated = 0  # how often: what tests and metrics count
         self._proven = Shelf(documents * 3 // 4, tokens * 3 // 4)
         self._new = Shelf(documents // 4, tokens // 4)
 
     def open(self, text: str, variables: Mapping[str, Any] | None) -> Document:
         """Give the document of a text, bearable with these variables; raise the GraphQLError that refuses it."""
+        if self.trusted:
+            text = self.trusted.as_listed(text)
         document = self._recall(text)
         if document is None:
             refuse_long(text)
             self.parsed += 1
-            document = Document(parse(text, max_tokens=MAX_TOKENS))
+            document = Document(text, parse(text, max_tokens=MAX_TOKENS))
         if not document.weighed:
             document.weighed = not refuse_costly(self.schema, document.node, variables)
         return document
 
-    def problems_in(self, text: str, document: Document) -> list[GraphQLError]:
+    def text_of(self, members: Mapping[str, object]) -> str | None:
+        """Give the text that a request's members mean: `query`, else what an id stands for; None without either."""
+        query, document_id = members.get("query"), document_id_in(members)
+        if isinstance(query, str) and query.strip():
+            return query
+        if document_id is None:
+            return None
+        return self.trusted.by_id(document_id) if self.trusted else refuse(NO_IDS)
+
+    def problems_in(self, document: Document) -> list[GraphQLError]:
         """Validate a document unless that was done before; keep it when it is valid."""
         if document.valid:
             return []
@@ -99,7 +121,7 @@ class Documents:
         problems = validate(self.schema, document.node, RULES, MAX_ERRORS)
         if not problems:
             document.valid = True
-            self._new.put(text, document)
+            self._new.put(document.text, document)
         return problems
 
     def _recall(self, text: str) -> Document | None:
@@ -120,6 +142,8 @@ class OpenDocument(SchemaExtension):
         if context.query:
             self.document = _documents(context.schema).open(context.query, context.variables)
             context.graphql_document = self.document.node
+            if _documents(context.schema).trusted:  # then its name is the operator's, and may be told
+                current().document = _name_in(self.document.node, context._provided_operation_name)  # noqa: SLF001  # as below
             if context._provided_operation_name is None:  # noqa: SLF001  # there is no public way to it
                 _refuse_choice_of_operations(self.document.node)
         yield
@@ -127,7 +151,7 @@ class OpenDocument(SchemaExtension):
     def on_validate(self) -> Iterator[None]:
         """Hand over the result, so that Strawberry does not validate again."""
         context = self.execution_context
-        context.pre_execution_errors = _documents(context.schema).problems_in(context.query or "", self.document)
+        context.pre_execution_errors = _documents(context.schema).problems_in(self.document)
         yield
 
 
@@ -154,6 +178,20 @@ class Schema(strawberry.Schema):
         """Bound the errors of variables, too: there is no public way to it."""
         return {**super()._get_custom_context_kwargs(*args, **options), "max_coercion_errors": MAX_ERRORS}
 
+    def trusting(self, trusted: TrustedDocuments) -> "Schema":
+        """Give this schema for one app that runs the listed documents only; SettingError for one that cannot run."""
+        own = copy(self)
+        own.documents = Documents(self._schema, trusted=trusted)
+        for name, text in trusted.listed.items():
+            try:
+                problems = own.documents.problems_in(own.documents.open(text, None))
+            except GraphQLError as error:
+                problems = [error]
+            if problems:
+                why = " ".join(problems[0].message.split())
+                raise SettingError(SETTING, f"the document {name} does not fit the schema: {why}")
+        return own
+
     async def execute(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # as Strawberry declares it
         """Run an operation; its errors are rebuilt."""
         result = await super().execute(*args, **options)
@@ -169,6 +207,13 @@ class Schema(strawberry.Schema):
 
 def _documents(schema: strawberry.Schema) -> Documents:
     return cast("Schema", schema).documents
+
+
+def _name_in(document: DocumentNode, chosen: str | None) -> str | None:
+    names = [
+        node.name.value for node in document.definitions if isinstance(node, OperationDefinitionNode) and node.name
+    ]
+    return chosen if chosen in names else next(iter(names), None)
 
 
 def _refuse_choice_of_operations(document: DocumentNode) -> None:

@@ -6,6 +6,7 @@ they are built, no subscriptions: web sockets are turned away.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -17,13 +18,14 @@ from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.exceptions import MissingQueryError
 from strawberry.http import GraphQLHTTPResponse, GraphQLRequestData
-from strawberry.schema import BaseSchema
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
 from gql.bodies import BodyError, operation_in_address, operation_in_body
+from gql.documents import Schema
 from gql.guard import POLICY_VIOLATION, request_id_of
+from gql.request_errors import RequestError
 
 MODERN = "application/graphql-response+json"
 PLAIN = "application/json"
@@ -63,7 +65,7 @@ class Endpoint(GraphQL[Any, None], Generic[Caller]):
 
     def __init__(  # noqa: PLR0913  # each by its name
         self,
-        schema: BaseSchema,
+        schema: Schema,
         *,
         authenticate: Callable[[str | None], Awaitable[Caller | None]],
         make_context: Callable[[Caller, str], object],
@@ -73,6 +75,7 @@ class Endpoint(GraphQL[Any, None], Generic[Caller]):
         body_timeout: float = BODY_TIMEOUT,
     ) -> None:
         super().__init__(schema, graphql_ide=None, subscription_protocols=(), multipart_uploads_enabled=False)
+        self.documents = schema.documents
         self.authenticate, self.make_context, self.page = authenticate, make_context, page
         self.seconds_to_wait = seconds_to_wait
         self.max_body, self.body_timeout = max_body, body_timeout
@@ -114,10 +117,12 @@ class Endpoint(GraphQL[Any, None], Generic[Caller]):
         """Read the one operation a request holds."""
         try:
             if request.method == "GET":
-                return operation_in_address({name: value or "" for name, value in request.query_params.items()})
-            refuse_other_media_types(request.content_type or "")
-            return operation_in_body(await request.get_body())
-        except BodyError as error:
+                read = operation_in_address({name: value or "" for name, value in request.query_params.items()})
+            else:
+                refuse_other_media_types(request.content_type or "")
+                read = operation_in_body(await request.get_body())
+            return replace(read, query=self.documents.text_of({"query": read.query, "extensions": read.extensions}))
+        except (BodyError, RequestError) as error:
             raise RefusedError(BAD_REQUEST, str(error)) from None
 
     async def execute_single(  # noqa: PLR0913, PLR0917  # Strawberry's signature

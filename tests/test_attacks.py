@@ -26,7 +26,7 @@ BUILT = schema._schema  # noqa: SLF001  # Strawberry has no public name for it
 
 
 def opened(documents: Documents, query: str, variables: dict[str, object] | None) -> list[GraphQLError]:
-    return documents.problems_in(query, documents.open(query, variables))
+    return documents.problems_in(documents.open(query, variables))
 
 
 @pytest.mark.parametrize("name", HOPELESS)

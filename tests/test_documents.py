@@ -10,7 +10,7 @@ from tests.tiny_api import ask, tiny_app, tiny_schema
 
 
 def run(documents: Documents, text: str) -> None:
-    assert documents.problems_in(text, documents.open(text, None)) == []
+    assert documents.problems_in(documents.open(text, None)) == []
 
 
 def new_documents(documents: int = 8, tokens: int = 1000) -> Documents:

@@ -17,9 +17,11 @@ from starlette.types import ASGIApp
 
 import gql
 from gql.context import Context, context_of
+from gql.documents import Schema
 from gql.endpoint import Endpoint
 from gql.guard import Guard, request_id_of
 from gql.schema import schema
+from gql.trusted import read_trusted
 from models.secret import Keyring
 from trunkline import calls, database, names, probing, webhooks
 from trunkline.key_use import KeyUse
@@ -144,16 +146,18 @@ class Served:
 @asynccontextmanager
 async def served(settings: Settings, voice: OpenVoice = open_voice, tracer: Tracer = UNTRACED) -> AsyncIterator[Served]:
     """Start everything and yield the ASGI app. Tests hand in a voice backend of their own."""
+    listed = settings.trusted_documents
+    spoken = schema.trusting(read_trusted(listed)) if listed else schema
     async with AsyncExitStack() as stack:
         stack.enter_context(database.only_process(settings))
         start = await stack.enter_async_context(started(settings))
         key_file = await ensure_keys(settings, start)
         services = await stack.enter_async_context(opened_services(settings, start, voice, tracer))
         scrape = Scrape(services)
-        yield Served(_app(services, scrape), key_file, scrape.alone())
+        yield Served(_app(services, spoken, scrape), key_file, scrape.alone())
 
 
-def _app(services: Services, scrape: Scrape) -> ASGIApp:
+def _app(services: Services, spoken: Schema, scrape: Scrape) -> ASGIApp:
     use = KeyUse(services.tasks)
 
     async def known(header: str | None) -> Caller | None:
@@ -171,9 +175,10 @@ def _app(services: Services, scrape: Scrape) -> ASGIApp:
         return await limit.seconds_to_wait(caller.workspace_id)
 
     readiness = Readiness(services)
+    page = None if spoken.documents.trusted else PAGE / "index.html"  # which asks for what no list holds
     endpoint = Endpoint(
-        schema,
-        page=PAGE / "index.html",
+        spoken,
+        page=page,
         authenticate=known,
         make_context=context,
         seconds_to_wait=seconds_to_wait,

@@ -86,6 +86,7 @@ class Settings:
     limit_requests_per_minute: int = 6_000
     limit_provisions: int = 100
     sip_host: SipHost | None = None
+    trusted_documents: Path | None = None
     metrics_address: Address | None = None
     log_format: LogFormat = "auto"
     probe_new_trunks: Choice = "yes"
@@ -145,6 +146,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         limit_requests_per_minute=read("LIMIT_REQUESTS_PER_MINUTE", _count, plain.limit_requests_per_minute),
         limit_provisions=read("LIMIT_PROVISIONS", _count, plain.limit_provisions),
         sip_host=read("SIP_HOST", _sip_host, None),
+        trusted_documents=read("TRUSTED_DOCUMENTS", Path, None),
         metrics_address=read("METRICS_ADDRESS", _address, None),
         log_format=read("LOG_FORMAT", _log_format, plain.log_format),
         probe_new_trunks=read("PROBE_NEW_TRUNKS", _choice, plain.probe_new_trunks),
