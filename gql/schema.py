@@ -6,6 +6,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from gql import assistant as assistants
+from gql import event as events
 from gql import inbound_explanation, voice
 from gql import provider as known_providers
 from gql import sip_trunk as trunks
@@ -70,6 +71,7 @@ async def node(info: Info, id: Id) -> Node | None:  # noqa: A002  # GraphQL's na
         assistants.resolve_assistant,
         workspaces.resolve_key,
         workspaces.resolve_workspace,
+        events.resolve_event,
     )
     for find in finders:
         if found := await find(info, id):
@@ -107,6 +109,9 @@ class Query:
     )
     provider = strawberry.field(
         known_providers.resolve_provider, description="One of them by its key; null when unknown."
+    )
+    events = strawberry.field(
+        events.resolve_events, description="What happened in your workspace, newest first; of deleted trunks too."
     )
     voice = strawberry.field(voice.resolve_voice, description="The voice backend, and how your trunks stand.")
     viewer = strawberry.field(workspaces.resolve_viewer, description="Who asks, and what it may.")
@@ -175,7 +180,7 @@ class Mutation:
 schema = Schema(
     query=Query,
     mutation=Mutation,
-    types=[trunks.SipTrunk, assistants.Assistant, workspaces.Workspace, workspaces.ApiKey],
+    types=[trunks.SipTrunk, assistants.Assistant, workspaces.Workspace, workspaces.ApiKey, events.SipTrunkEvent],
     config=StrawberryConfig(scalar_map={Secret: SECRET, datetime: DATE_TIME}),
     extensions=[BehindTheWall],
     prepare=enforce_scopes,

@@ -8,6 +8,7 @@ from strawberry.types.field import StrawberryField
 
 from gql.context import Info
 from gql.dial_preview import resolve_of_trunk
+from gql.event import resolve_trunk_events
 from gql.node import Id, Node
 from gql.provider import Provider
 from gql.recent_call import resolve_recent_calls
@@ -113,6 +114,7 @@ class SipTrunk(Node):
         "call that LiveKit refuses (a bad password, an unknown number or source) makes no webhook and is not here: "
         "explainInboundCall tells about those.",
     )
+    events = strawberry.field(resolve_trunk_events, description="What happened to the trunk, newest first.")
     created_at: datetime = strawberry.field(description="When the creation succeeded.")
     updated_at: datetime = strawberry.field(description="When it was last changed.")
 

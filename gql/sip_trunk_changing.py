@@ -14,7 +14,8 @@ from gql.sip_trunk_creating import message_of
 from gql.sip_trunk_enums import InboundAuthorizationType, MediaEncryption, SipCallingFormat, SipTransport
 from models.secret import Secret
 from models.trunk_leg import LegKind
-from trunkline.changes import Plan, Wish, input_name, update_trunk
+from trunkline.changes import Plan, Wish, update_trunk
+from trunkline.events import input_name
 from trunkline.trunks import delete_trunk, reprovision_trunk
 
 UPDATED = "SIP trunk updated successfully."

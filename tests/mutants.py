@@ -27,6 +27,7 @@ from trunkline import (
     legs,
     provisioning,
     reconcile,
+    settling,
     trunks,
 )
 from trunkline.voice import VoiceError
@@ -70,7 +71,7 @@ def make_before_writing_down(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_jitter(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("trunkline.converge.random.uniform", lambda _low, high: high)
+    patch.setattr("trunkline.settling.random.uniform", lambda _low, high: high)
 
 
 def ignore_the_lease(patch: pytest.MonkeyPatch) -> None:
@@ -139,10 +140,10 @@ def empty_trunk_ids(patch: pytest.MonkeyPatch) -> None:
 
 
 def keep_a_refused_change(patch: pytest.MonkeyPatch) -> None:
-    async def took_back(_trunk: SipTrunk) -> bool:
+    async def took_back(*_given: Any) -> bool:
         return False
 
-    patch.setattr(converge, "_took_back", took_back)
+    patch.setattr(converge, "took_back", took_back)
 
 
 def forget_called_texts(patch: pytest.MonkeyPatch) -> None:
@@ -177,7 +178,8 @@ def row_before_voice(patch: pytest.MonkeyPatch) -> None:
 
 
 def ask_again_what_is_refused(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(converge, "DEFINITE", frozenset())
+    for module in (converge, settling):
+        patch.setattr(module, "DEFINITE", frozenset())
 
 
 def every_trunk_pays_for_an_outage(patch: pytest.MonkeyPatch) -> None:

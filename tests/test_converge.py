@@ -13,7 +13,8 @@ from tests.bare import CALL_SECONDS, Bare, bare_house
 from tests.faulty_voice import Fail, at
 from trunkline import leases, trunks
 from trunkline.assistants import create_assistant
-from trunkline.converge import BACK_OFF_SECONDS, converge
+from trunkline.converge import converge
+from trunkline.settling import BACK_OFF_SECONDS
 from trunkline.trunks import delete_trunk
 from trunkline.voice import VoiceCause, VoiceError
 

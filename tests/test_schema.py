@@ -34,7 +34,7 @@ BUILT = schema._schema  # noqa: SLF001  # Strawberry has no public name for grap
 Fielded = GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType
 
 SECRETS = {"sipPassword", "sipPasswordKey"}
-# Fields of the output that are no column: they are read from the legs and the assistants, or follow from the columns.
+# Fields of the output that are no column: they are read from other tables, or follow from the columns.
 DERIVED = {
     "inboundTrunkId",
     "outboundTrunkId",
@@ -44,6 +44,7 @@ DERIVED = {
     "dialPreview",
     "setupSheet",
     "recentCalls",
+    "events",
 }
 # Fields of the input that say how to work and are not remembered with the trunk.
 OF_THE_OPERATION = {"provisioning", "idempotencyKey"}

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from trunkline.voice.sandbox import SandboxVoice
 
 T = TypeVar("T")
+KEYRING = "keyring"  # who acts, in events
 
 
 def _settings() -> Settings:
@@ -116,6 +117,7 @@ def rotate_keyring() -> None:
     The ring's file gets a new key by itself. With TRUNKLINE_SECRET_KEYS put the new key behind the others first and
     restart every server, then in front and restart again: all have to know a key before one of them writes with it.
     """
+    from trunkline.events import Action, by_itself, record
     from trunkline.rotation import new_key, rotate, uses
     from trunkline.start import ring_file, started
 
@@ -127,6 +129,7 @@ def rotate_keyring() -> None:
                 click.echo(f"The new key {new_key(path)} is in {path} and writes from now on.")
                 ring.refresh()
             done = await rotate(ring, start.installation_id, sandbox)
+            await record(by_itself(start.workspace_id, KEYRING), Action.KEYRING_ROTATED, start.installation_id)
             counts = ", ".join(f"{count} {what}" for what, count in done.items()) or "nothing"
             click.echo(f"Sealed again with {ring.writing}: {counts}.")
             _tell_uses(ring.key_ids, await uses(sandbox))
@@ -138,6 +141,7 @@ def rotate_keyring() -> None:
 @click.argument("key_id")
 def drop_key(key_id: str) -> None:
     """Take a key out of the ring's file, when nothing needs it any more."""
+    from trunkline.events import Action, by_itself, record
     from trunkline.rotation import RotationError, drop
     from trunkline.start import ring_file, started
 
@@ -149,6 +153,7 @@ def drop_key(key_id: str) -> None:
         async with started(settings) as start, _sandbox(settings, start.keyring) as sandbox:
             try:
                 await drop(settings, path, key_id, sandbox)
+                await record(by_itself(start.workspace_id, KEYRING), Action.KEYRING_DROPPED, start.installation_id)
             except RotationError as error:
                 raise click.ClickException(str(error)) from None
 

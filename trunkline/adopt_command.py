@@ -65,8 +65,10 @@ def _tell(offer: "Offer", services: "Services") -> None:
 
 
 async def _adopt(wish: "Wish") -> None:
+    from trunkline.adoption import ADOPTER
     from trunkline.adoption import adopt as adopted
     from trunkline.asgi import services_of
+    from trunkline.events import by_itself
     from trunkline.start import started
     from trunkline.trunks import converged_by
 
@@ -76,7 +78,8 @@ async def _adopt(wish: "Wish") -> None:
         if isinstance(result, list):
             raise click.ClickException("\n".join(["Not adopted, and nothing is changed.", *result]))
         deadline = asyncio.get_running_loop().time() + settings.provision_timeout
-        error = await converged_by(services, result, deadline)
+        by = by_itself(start.workspace_id, ADOPTER)
+        error = await converged_by(services, result, deadline, by=by)
         click.echo(f"Adopted as {result}.")
         if error:
             click.echo(f"It is not marked yet: {error.detail} A running server goes on with it.")

@@ -17,11 +17,13 @@ from models.identifiers import is_id, new_id
 from models.sip_trunk import RetiredTrunk, SipTrunk, TrunkStatus
 from models.trunk_leg import LegKind, LegState, TrunkLeg
 from trunkline import claims, database
+from trunkline.events import Action, by_itself, record
 from trunkline.found_trunks import Change, Found, Said, changes_between, draft_of, paired, rules_of
 from trunkline.keys import Caller
 from trunkline.legs import wanted_legs
 from trunkline.problems import Problem
 from trunkline.services import Services
+from trunkline.snapshots import filled
 from trunkline.trunks import TRUNK, examined
 from trunkline.validation import NormalizedTrunk
 from trunkline.voice import DispatchRule, Held
@@ -152,8 +154,10 @@ async def _store(services: Services, workspace_id: str, found: Found, wanted: No
         await claims.write_texts(trunk, wanted)
         for held in found.held:
             await _store_leg(trunk, held)
+        by = by_itself(workspace_id, ADOPTER)
+        await record(by, Action.TRUNK_ADOPTED, trunk.id, changed_fields=filled(trunk))
         for rule in found.rules:
-            await _store_rule(trunk, rule)
+            await _store_rule(trunk, rule, by)
     log.info("adopted", trunk=trunk.id, voice_ids=[held.voice_id for held in found.held])
     services.work.set()
     return trunk.id
@@ -163,13 +167,13 @@ async def _store_leg(trunk: SipTrunk, held: Held) -> None:
     await TrunkLeg.create(trunk_id=trunk.id, kind=held.leg.kind, state=LegState.DRIFTED, voice_id=held.voice_id)
 
 
-async def _store_rule(trunk: SipTrunk, held: Held) -> None:
+async def _store_rule(trunk: SipTrunk, held: Held, by: Caller) -> None:
     """A rule with a marker was made for an assistant, which comes back with it; another one stays as it is."""
     rule = held.leg
     if held.marker is None or not isinstance(rule, DispatchRule) or await Assistant.exists(answers_trunk_id=trunk.id):
         return
     at = trunk.created_at
-    await Assistant.create(
+    assistant = await Assistant.create(
         id=new_id("asst"),
         workspace_id=trunk.workspace_id,
         name=rule.name or rule.agent_name,
@@ -181,3 +185,4 @@ async def _store_rule(trunk: SipTrunk, held: Held) -> None:
         updated_at=at,
     )
     await _store_leg(trunk, held)
+    await record(by, Action.ASSISTANT_ADOPTED, assistant.id, trunk_id=trunk.id)

@@ -7,8 +7,9 @@ from the first commit on.
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from tortoise.exceptions import IntegrityError
@@ -18,9 +19,10 @@ from tortoise.transactions import in_transaction
 from models.assistant import Assistant
 from models.sip_trunk import HIDDEN, SipTrunk, TrunkStatus
 from models.trunk_leg import LegKind, LegState, TrunkLeg
-from trunkline import database, leases
+from trunkline import database, history, leases
 from trunkline.causes import CERTAIN
 from trunkline.converge import converge
+from trunkline.keys import Caller
 from trunkline.legs import content, dispatch_rule
 from trunkline.problems import Code, Path, Problem
 from trunkline.services import Services
@@ -33,41 +35,49 @@ UNDECIDED = VoiceError(VoiceCause.OUTCOME_UNKNOWN, "The voice backend did not an
 COLUMNS = ("name", "agent_name", "type", "trunk_id", "answers_trunk_id", "previous", "updated_at")
 
 Failure = Problem | VoiceError
+Tell = Callable[[], Awaitable[None]]  # writes the event of what was written
 
 
 class ChangedMeanwhileError(Exception):
     """Somebody else changed the assistant since it was read; nothing was done."""
 
 
-async def replace_assistant(services: Services, before: Assistant | None, after: Assistant | None) -> Failure | None:
+async def replace_assistant(
+    services: Services, by: Caller, before: Assistant | None, after: Assistant | None
+) -> Failure | None:
     """Put `after` in the place of `before` (None: no assistant), or change nothing and say why.
 
     Answers within the provision timeout; a change that takes longer is put back, by this process or by the reconciler.
     """
     deadline = asyncio.get_running_loop().time() + services.settings.provision_timeout
     try:
-        return await services.tasks.within(deadline, _replace_leased(services, before, after, deadline))
+        return await services.tasks.within(deadline, _replace_leased(services, by, before, after, deadline))
     except (TimeoutError, leases.LeaseLostError):
         services.work.set()
         return UNDECIDED
 
 
 async def _replace_leased(
-    services: Services, before: Assistant | None, after: Assistant | None, deadline: float
+    services: Services, by: Caller, before: Assistant | None, after: Assistant | None, deadline: float
 ) -> Failure | None:
+    ended = partial(history.assistant_replaced, by, before, after)
     async with AsyncExitStack() as stack:
         trunks: dict[str, SipTrunk] = {}
         for trunk_id in sorted(_answered(before, after)):  # in one order for all, so that two moves cannot deadlock
             if trunk := await stack.enter_async_context(leases.held(services, trunk_id, deadline)):
                 trunks[trunk_id] = trunk
         concerned = [trunks[trunk_id] for trunk_id in _answered(before, after) if trunk_id in trunks]
-        if problem := await _swap(before, after, concerned):
+        at_once = partial(history.assistant_requested, by, before, after) if concerned else ended
+        if problem := await _swap(before, after, concerned, at_once):
             return problem
-        error = await _made_true(services, after, concerned)
+        error = await _made_true(services, after, concerned, by)
         if error is None and asyncio.get_running_loop().time() >= deadline:
             error = UNDECIDED  # which is what the client was told
         if error:
-            await _put_back(services, before, after, concerned)
+            told = partial(ended, history.assistant_outcome(error))
+            await _put_back(services, before, after, concerned, told, by)
+        elif concerned and not (after and after.answers_trunk_id):  # else it ended with its rule
+            await ended()
         return error
 
 
@@ -77,7 +87,9 @@ def _answered(before: Assistant | None, after: Assistant | None) -> list[str]:
     return list(dict.fromkeys(trunk_id for trunk_id in both if trunk_id))
 
 
-async def _swap(before: Assistant | None, after: Assistant | None, trunks: Sequence[SipTrunk]) -> Problem | None:
+async def _swap(
+    before: Assistant | None, after: Assistant | None, trunks: Sequence[SipTrunk], tell: Tell
+) -> Problem | None:
     """Write the row and make its trunks due in one transaction, so that whatever becomes of us, they are made true."""
     at = await database.now()
     try:
@@ -87,6 +99,7 @@ async def _swap(before: Assistant | None, after: Assistant | None, trunks: Seque
             for trunk in sorted(trunks, key=lambda each: each.id):  # trunks before assistants, as everybody locks
                 await _make_due(trunk, at)
             await _write(before, after)
+            await tell()
     except IntegrityError:
         return TRUNK_IN_USE
     return None
@@ -122,18 +135,20 @@ def _row(assistant: Assistant) -> QuerySet[Assistant]:
     return Assistant.filter(id=assistant.id, **same)
 
 
-async def _made_true(services: Services, after: Assistant | None, trunks: Sequence[SipTrunk]) -> VoiceError | None:
+async def _made_true(
+    services: Services, after: Assistant | None, trunks: Sequence[SipTrunk], by: Caller
+) -> VoiceError | None:
     """Make each trunk's rule as the rows say; a trouble of its other legs is not the assistant's."""
     for trunk in trunks:
-        error = await _converged(services, trunk)
+        error = await _converged(services, trunk, by)
         if error and not (await _still_wanted(after) and await _rule_stands(services, trunk)):
             return error
     return None
 
 
-async def _converged(services: Services, trunk: SipTrunk) -> VoiceError | None:
+async def _converged(services: Services, trunk: SipTrunk, by: Caller) -> VoiceError | None:
     try:
-        return await converge(services, trunk, CERTAIN)
+        return await converge(services, trunk, CERTAIN, by)
     except leases.LeaseLostError:
         if await _lives(trunk.id):
             raise
@@ -155,17 +170,22 @@ async def _rule_stands(services: Services, trunk: SipTrunk) -> bool:
     return rule.state is LegState.READY and services.keyring.agrees(rule.applied_fingerprint, content(wanted))
 
 
-async def _put_back(
-    services: Services, before: Assistant | None, after: Assistant | None, trunks: Sequence[SipTrunk]
+async def _put_back(  # noqa: PLR0913, PLR0917  # what was swapped, and who did it
+    services: Services,
+    before: Assistant | None,
+    after: Assistant | None,
+    trunks: Sequence[SipTrunk],
+    tell: Tell,
+    by: Caller,
 ) -> None:
     """Return to what was, at the voice backend too if it lets us now; the reconciler goes on with what is left."""
     try:
-        if await _swap(after, before, trunks) and before:  # its trunk is being removed, so it has none
+        if await _swap(after, before, trunks, tell) and before:  # its trunk is being removed, so it has none
             before.update_from_dict({"trunk_id": None, "answers_trunk_id": None})
-            await _swap(after, before, trunks)
+            await _swap(after, before, trunks, tell)
     except ChangedMeanwhileError:  # it was taken back already, or somebody decided otherwise
         return
     services.work.set()
     with contextlib.suppress(leases.LeaseLostError):
         for trunk in trunks:
-            await converge(services, trunk)
+            await converge(services, trunk, by=by)

@@ -21,6 +21,7 @@ from trunkline.assignments import (
     replace_assistant,
 )
 from trunkline.causes import problem_of
+from trunkline.history import ASSISTANT_COLUMNS
 from trunkline.keys import Caller
 from trunkline.problems import Code, Problem
 from trunkline.services import Services
@@ -30,7 +31,6 @@ from trunkline.voice import VoiceCause
 
 ASSISTANT = "asst"
 NOT_FOUND = Problem(Code.NOT_FOUND, "Assistant not found.", ("input", "id"))
-DECIDED = ("name", "agent_name", "type", "trunk_id")  # the columns that a client decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ async def _create(services: Services, caller: Caller, wish: Mapping[str, Any]) -
     if problems := await _problems(caller, assistant):
         return Outcome(None, problems, broke_rules=_any_rule(problems))
     assistant.previous = {} if assistant.answers_trunk_id else None
-    failure = await replace_assistant(services, None, assistant)
+    failure = await replace_assistant(services, caller, None, assistant)
     if failure:
         return Outcome(None, (_problem(failure, "Failed to create assistant."),))
     return await _standing(caller, assistant.id)
@@ -95,14 +95,14 @@ async def _update(services: Services, caller: Caller, assistant_id: str, wish: M
     if found is None:
         return Outcome(None, (NOT_FOUND,))
     after = Assistant(id=found.id, workspace_id=found.workspace_id, created_at=found.created_at)
-    _decide(after, {name: getattr(found, name) for name in DECIDED} | dict(wish))
+    _decide(after, {name: getattr(found, name) for name in ASSISTANT_COLUMNS} | dict(wish))
     after.updated_at = await database.now()
     if problems := await _problems(caller, after):
         return Outcome(found, problems, broke_rules=_any_rule(problems))
-    if all(getattr(after, name) == getattr(found, name) for name in DECIDED):
+    if all(getattr(after, name) == getattr(found, name) for name in ASSISTANT_COLUMNS):
         return Outcome(found, ())
     after.previous = _previous(found) if after.answers_trunk_id else None
-    failure = await replace_assistant(services, found, after)
+    failure = await replace_assistant(services, caller, found, after)
     standing = await _standing(caller, assistant_id)
     return Outcome(standing.assistant, (_problem(failure, "Failed to update assistant."),)) if failure else standing
 
@@ -111,7 +111,7 @@ async def _delete(services: Services, caller: Caller, assistant_id: str) -> Outc
     found = await find_assistant(caller.workspace_id, assistant_id)
     if found is None:
         return Outcome(None, (NOT_FOUND,))
-    failure = await replace_assistant(services, found, None)
+    failure = await replace_assistant(services, caller, found, None)
     return Outcome(found, (_problem(failure, "Failed to delete assistant."),) if failure else ())
 
 

@@ -15,6 +15,8 @@ from models.trunk_leg import LegKind
 from trunkline import claims, database, leases, presets, probing
 from trunkline.causes import CERTAIN, problem_of
 from trunkline.converge import UNREADABLE, converge
+from trunkline.events import SUCCEEDED, Action, input_name, record
+from trunkline.history import UNMADE
 from trunkline.keys import Caller
 from trunkline.legs import content, password_place, wanted_legs
 from trunkline.phone import without_separators
@@ -36,7 +38,6 @@ UNSEEN = frozenset({"sip_password", "sip_password_key", "provider_as_of"})
 DATED = frozenset({"provider", "allowed_inbound_ips"})
 TEXTS = frozenset({"phone_number", "sip_username", "sip_address"})  # null is told like blank, by the rule of each
 CHOICES = frozenset({"sip_calling_format", "inbound_authorization_type", "outbound_proxy"})  # have no blank
-UNMADE = (TrunkStatus.PROVISIONING, TrunkStatus.FAILED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +90,6 @@ class _Planned:
 GONE = Change(None, None, (NOT_FOUND,))
 
 
-def input_name(column: str) -> str:
-    """How a column is called in the API."""
-    first, *rest = column.split("_")
-    return first + "".join(word.capitalize() for word in rest)
-
-
 INPUT_ORDER = [input_name(each.name) for each in fields(TrunkDraft)]
 
 
@@ -118,6 +113,8 @@ async def _update(services: Services, caller: Caller, wish: Wish) -> Change:
         services.work.set()  # what is left to do is the reconciler's
     elif ended.plan and not probing.WHERE.isdisjoint(ended.plan.changed):
         probing.soon(services, wish.trunk_id)
+    if any(problem.code is Code.OUTCOME_UNKNOWN for problem in ended.problems):  # every other end has its event already
+        await _record(caller, Action.TRUNK_UPDATED, planned, Code.OUTCOME_UNKNOWN)
     return await _with_trunk(caller, wish, ended)
 
 
@@ -227,7 +224,7 @@ async def _apply(services: Services, caller: Caller, planned: _Planned, wish: Wi
             planned = again
         if planned.plan.changed and (problem := await _persist(caller, trunk, planned)):
             return planned.ended(trunk, problem)
-        error = await converge(services, trunk, back_on=CERTAIN)
+        error = await converge(services, trunk, back_on=CERTAIN, by=caller)
         return planned.ended(trunk, problem_of(error, FAILED) if error else None)
 
 
@@ -247,8 +244,13 @@ async def _persist(caller: Caller, trunk: SipTrunk, planned: _Planned) -> Proble
             if not await living.update(**columns):
                 raise leases.LeaseLostError
             await claims.write_texts(trunk, planned.wanted)
+            await _record(caller, Action.TRUNK_UPDATE_REQUESTED, planned)
     except IntegrityError:
         found = await claims.obstacle(caller.workspace_id, planned.wanted, trunk.id)
         return claims.told(found)
     trunk.update_from_dict(columns)
     return None
+
+
+async def _record(caller: Caller, action: Action, planned: _Planned, outcome: str = SUCCEEDED) -> None:
+    await record(caller, action, planned.before.id, changed_fields=planned.plan.changed, outcome=outcome)

@@ -21,12 +21,15 @@ from models.sip_trunk import HIDDEN, CalledText, RetiredTrunk, SipTrunk, TrunkSt
 from models.trunk_leg import TrunkLeg
 from trunkline import database
 from trunkline.causes import NUMBER_IN_USE
+from trunkline.events import Action, record
 from trunkline.idempotency import BoundKey
+from trunkline.keys import Caller
 from trunkline.leases import NO_LEASE
 from trunkline.legs import password_place, text_keys
 from trunkline.limits import no_room
 from trunkline.problems import Code, Problem
 from trunkline.services import Services
+from trunkline.snapshots import filled
 from trunkline.validation import NormalizedTrunk
 
 LEASE_RESERVE = 5.0  # seconds beyond the longest creation, so that a slow commit is not taken for a death
@@ -46,10 +49,21 @@ BEING_CREATED = Problem(
 class Order:
     """What a creation is to make. `background`: the trunk is visible at once and the reconciler makes it."""
 
-    workspace_id: str
+    caller: Caller
     wanted: NormalizedTrunk
     background: bool = False
     key: BoundKey | None = None
+
+    @property
+    def workspace_id(self) -> str:
+        """Whose trunk it is."""
+        return self.caller.workspace_id
+
+    async def shown(self, trunk: SipTrunk) -> None:
+        """The trunk is visible from here on; to be called inside its transaction."""
+        if self.key:
+            await self.key.bind(trunk.id)
+        await record(self.caller, Action.TRUNK_CREATED, trunk.id, changed_fields=filled(trunk))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +149,8 @@ async def _insert(services: Services, order: Order) -> Claim | Problem:
             return problem
         await trunk.save(force_create=True)
         await write_texts(trunk, order.wanted)
-        await _bind(order, trunk)
+        if order.background:
+            await order.shown(trunk)
     return Claim(trunk, continued=False)
 
 
@@ -148,8 +163,9 @@ async def _take_over(services: Services, remains: SipTrunk, order: Order) -> Cla
         await write_texts(remains, order.wanted)  # what is missing first, in one order for all
         kept = text_keys(order.wanted.called_texts)
         await CalledText.filter(trunk_id=remains.id).exclude(text__in=kept).delete()
-        await _bind(order, remains)
-    remains.update_from_dict(columns)
+        remains.update_from_dict(columns)
+        if order.background:
+            await order.shown(remains)
     return Claim(remains, continued=True)
 
 
@@ -159,11 +175,6 @@ async def write_texts(trunk: SipTrunk, wanted: NormalizedTrunk) -> None:
     for text in text_keys(wanted.called_texts):
         if text not in held:
             await CalledText.create(text=text, trunk_id=trunk.id)
-
-
-async def _bind(order: Order, trunk: SipTrunk) -> None:
-    if order.background and order.key:
-        await order.key.bind(trunk.id)
 
 
 async def _columns(services: Services, trunk: SipTrunk, order: Order) -> dict[str, Any]:
@@ -210,7 +221,7 @@ def wanted_columns(services: Services, trunk: SipTrunk, wanted: NormalizedTrunk)
     }
 
 
-async def activate(claim: Claim, legs: Iterable[TrunkLeg], key: BoundKey | None) -> bool:
+async def activate(claim: Claim, legs: Iterable[TrunkLeg], order: Order) -> bool:
     """Turn the claim into a trunk that everybody sees; False when the lease was lost meanwhile."""
     at = await database.now()
     shown: dict[str, Any] = {"status": TrunkStatus.ACTIVE, "created_at": at, "updated_at": at, **NO_LEASE}
@@ -219,8 +230,7 @@ async def activate(claim: Claim, legs: Iterable[TrunkLeg], key: BoundKey | None)
             return False
         for leg in legs:
             await leg.save()
-        if key:
-            await key.bind(claim.trunk.id)
+        await order.shown(claim.trunk)
     claim.trunk.update_from_dict(shown)
     return True
 

@@ -9,6 +9,7 @@ from models.trunk_leg import LegKind, LegState, TrunkLeg
 from trunkline import claims, database, idempotency, probing
 from trunkline.causes import problem_of
 from trunkline.claims import Busy, Claim, Order
+from trunkline.events import Action, record
 from trunkline.idempotency import BoundKey
 from trunkline.keys import Caller
 from trunkline.legs import content, wanted_legs
@@ -68,7 +69,7 @@ async def _with_key(
 ) -> str | Problem:
     """Run the creation once for its key; the trunk's id, or the problem, which binds nothing."""
     if manner.idempotency_key is None:
-        return await _run(services, Order(caller.workspace_id, wanted, manner.background), deadline)
+        return await _run(services, Order(caller, wanted, manner.background), deadline)
     parts = canonical(wanted, manner)
     name = manner.idempotency_key.strip()
     key = await idempotency.obtain(services, caller.workspace_id, name, parts, deadline)
@@ -76,7 +77,7 @@ async def _with_key(
         return key
     ended: str | Problem | None = None
     try:
-        ended = await _run(services, Order(caller.workspace_id, wanted, manner.background, key), deadline)
+        ended = await _run(services, Order(caller, wanted, manner.background, key), deadline)
     finally:
         await key.end(ended if isinstance(ended, Problem) else None)
     return ended
@@ -99,7 +100,7 @@ async def _run(services: Services, order: Order, deadline: float) -> str | Probl
     if order.background:
         services.work.set()
         return claim.trunk.id
-    problem = await _provision(services, claim, order.key, deadline)
+    problem = await _provision(services, claim, order, deadline)
     seconds = asyncio.get_running_loop().time() - began
     services.metrics.provision_seconds.labels("WAIT", problem.code if problem else "OK").observe(seconds)
     return problem or claim.trunk.id
@@ -116,22 +117,31 @@ async def _claim(services: Services, order: Order, deadline: float) -> Claim | P
         await asyncio.sleep(BUSY_WAIT_SECONDS)
 
 
-async def _provision(services: Services, claim: Claim, key: BoundKey | None, deadline: float) -> Problem | None:
+async def _provision(services: Services, claim: Claim, order: Order, deadline: float) -> Problem | None:
     """Make both legs and show the trunk, or undo what was made; the claim ends here in one way or the other."""
     made: list[TrunkLeg] = []
+    error = await _tried(services, claim, made, deadline)
+    if error:
+        await _undo(services, claim, made, error.cause, deadline)
+    elif not await claims.activate(claim, made, order):
+        services.work.set()
+        error = VoiceError(VoiceCause.OUTCOME_UNKNOWN, TAKEN_OVER)
+    if error is None:
+        return None
+    problem = problem_of(error, FAILED)
+    await record(order.caller, Action.TRUNK_CREATED, claim.trunk.id, outcome=problem.code)
+    return problem
+
+
+async def _tried(services: Services, claim: Claim, made: list[TrunkLeg], deadline: float) -> VoiceError | None:
     try:
         async with asyncio.timeout_at(deadline):
             await _make_legs(services, claim, made)
     except VoiceError as error:
-        await _undo(services, claim, made, error.cause, deadline)
-        return problem_of(error, FAILED)
+        return error
     except TimeoutError:
-        await _leave_to_clean_up(services, claim)
-        return problem_of(VoiceError(VoiceCause.OUTCOME_UNKNOWN, UNDECIDED), FAILED)
-    if await claims.activate(claim, made, key):
-        return None
-    services.work.set()
-    return problem_of(VoiceError(VoiceCause.OUTCOME_UNKNOWN, TAKEN_OVER), FAILED)
+        return VoiceError(VoiceCause.OUTCOME_UNKNOWN, UNDECIDED)
+    return None
 
 
 async def _make_legs(services: Services, claim: Claim, made: list[TrunkLeg]) -> None:
@@ -150,12 +160,8 @@ async def _undo(services: Services, claim: Claim, made: list[TrunkLeg], cause: V
     if certain and await _all_removed(services, made, deadline):
         await claims.free(claim)
     else:
-        await _leave_to_clean_up(services, claim)
-
-
-async def _leave_to_clean_up(services: Services, claim: Claim) -> None:
-    await claims.abandon(claim)
-    services.work.set()
+        await claims.abandon(claim)
+        services.work.set()
 
 
 async def _all_removed(services: Services, made: list[TrunkLeg], deadline: float) -> bool:

@@ -17,6 +17,7 @@ from models.sip_trunk import SipTrunk, TrunkStatus
 from models.trunk_leg import LegKind, LegState, TrunkLeg
 from trunkline import database, leases
 from trunkline.causes import CODES, TAKEN
+from trunkline.history import outcome_of, trunk_degraded
 from trunkline.legs import content
 from trunkline.services import Services
 from trunkline.voice import Held, Marker, VoiceCause
@@ -85,12 +86,15 @@ async def wake(services: Services) -> None:
     """Make due what is marked and waits for nobody: a mark may fall in between a worker's look and its last word."""
     free = SipTrunk.filter(leases.free_at(services, await database.now()))
     free_ids = free.filter(status__in=LIVING, next_attempt_at=None).values("id")
-    idle = TrunkLeg.filter(trunk_id__in=Subquery(free_ids))
-    waiting = {str(each) for each in await idle.filter(state__in=UNSETTLED).values_list("trunk_id", flat=True)}
-    refused = TrunkLeg.filter(trunk_id__in=waiting, state=LegState.REFUSED)  # asking again changes nothing
-    waiting -= {str(each) for each in await refused.values_list("trunk_id", flat=True)}
+    idle = TrunkLeg.filter(trunk_id__in=Subquery(free_ids), state__in=UNSETTLED)
+    found = await idle.values_list("trunk_id", "trunk__workspace_id", "state")
+    waiting = {str(trunk_id): (str(workspace_id), LegState(state)) for trunk_id, workspace_id, state in found}
+    refused = TrunkLeg.filter(trunk_id__in=list(waiting), state=LegState.REFUSED)  # asking again changes nothing
+    for trunk_id in {str(each) for each in await refused.values_list("trunk_id", flat=True)}:
+        del waiting[trunk_id]
     at = await database.now()
-    for trunk_id in waiting:
+    for trunk_id, (workspace_id, state) in waiting.items():
+        await trunk_degraded(trunk_id, workspace_id, state)
         await _make_due(trunk_id, at)
 
 
@@ -108,16 +112,15 @@ def _state(services: Services, leg: Suspect, seen: Sighting | None) -> LegState 
 
 
 async def _mark(services: Services, suspect: Suspect, state: LegState) -> None:
-    at = await database.now()
+    at, leg_is_theirs = await database.now(), state is LegState.REFUSED
     same = {"voice_id": suspect.voice_id, "applied_fingerprint": suspect.fingerprint}
     leg = TrunkLeg.filter(id=suspect.leg_id, state=LegState.READY, **same)
-    if not await leg.update(state=state, checked_at=at, **(_taken(at) if state is LegState.REFUSED else {})):
+    if not await leg.update(state=state, checked_at=at, **(_taken(at) if leg_is_theirs else {})):
         return  # it was written meanwhile
     services.metrics.alarms.labels("leg_not_as_written").inc()
     log.warning("leg_not_as_written", trunk=suspect.trunk_id, leg=suspect.kind, state=state)
-    if state is LegState.REFUSED:
-        await SipTrunk.filter(id=suspect.trunk_id, status=TrunkStatus.ACTIVE).update(status=TrunkStatus.DEGRADED)
-    else:
+    await trunk_degraded(suspect.trunk_id, suspect.workspace_id, outcome_of(TAKEN) if leg_is_theirs else state)
+    if not leg_is_theirs:
         await _make_due(suspect.trunk_id, at)
 
 
@@ -127,9 +130,7 @@ def _taken(at: datetime) -> dict[str, Any]:
 
 
 async def _make_due(trunk_id: str, at: datetime) -> None:
-    trunk = SipTrunk.filter(id=trunk_id)
-    await trunk.filter(status=TrunkStatus.ACTIVE).update(status=TrunkStatus.DEGRADED)
-    await trunk.filter(status__in=LIVING, next_attempt_at=None).update(next_attempt_at=at)
+    await SipTrunk.filter(id=trunk_id, status__in=LIVING, next_attempt_at=None).update(next_attempt_at=at)
 
 
 async def _with_breaths(items: Sequence[T]) -> AsyncIterator[T]:

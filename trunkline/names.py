@@ -12,6 +12,7 @@ from models.sip_trunk import SipTrunk, TrunkStatus
 from models.trunk_leg import LegKind, LegState, TrunkLeg
 from trunkline import database
 from trunkline.address_rules import address_is_allowed, needs_resolving
+from trunkline.history import trunk_degraded
 from trunkline.log import log_unexpected
 from trunkline.problems import Code, Problem
 from trunkline.services import Services
@@ -56,8 +57,8 @@ async def _degrade(services: Services, trunk: SipTrunk, problem: Problem) -> Non
     leg = TrunkLeg.filter(untold, trunk_id=trunk.id, kind=LegKind.OUTBOUND)
     told = {"error_code": problem.code, "error_message": problem.message, "error_retryable": False}
     if await leg.update(state=LegState.REFUSED, error_at=await database.now(), **told):
-        await SipTrunk.filter(id=trunk.id, status=TrunkStatus.ACTIVE).update(status=TrunkStatus.DEGRADED)
         services.metrics.alarms.labels("address_not_allowed").inc()
+        await trunk_degraded(trunk.id, trunk.workspace_id, problem.code)
         log.warning("address_not_allowed", trunk=trunk.id)
 
 

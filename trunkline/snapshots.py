@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from models.secret import Keyring, Place, key_id_of
+from models.secret import Keyring, KeyringError, Place, Secret, key_id_of
 from models.sip_trunk import SipTrunk
 
 CHANGEABLE = (
@@ -24,6 +24,7 @@ CHANGEABLE = (
     "provider",
     "provider_as_of",
 )
+SEALED = ("sip_password", "sip_password_key")
 BACK = ("revision", "updated_at")  # a refused change leaves these too
 
 
@@ -41,6 +42,29 @@ def columns_of(kept: dict[str, Any]) -> dict[str, Any]:
     plain = {name: value for name, value in kept.items() if name not in {"sip_password", "allowed_inbound_ips"}}
     read = {name: fields[name].to_python_value(value) for name, value in plain.items()}
     return read | {"sip_password": sealed, "allowed_inbound_ips": kept["allowed_inbound_ips"]}
+
+
+def filled(trunk: SipTrunk) -> list[str]:
+    """The columns that a client has given a value, or we for it."""
+    named = ("sip_trunk_type", *CHANGEABLE)
+    return [name for name in named if name != "sip_password_key" and getattr(trunk, name) is not None]
+
+
+def changed_since(kept: dict[str, Any] | None, trunk: SipTrunk, keyring: Keyring) -> list[str] | None:
+    """The columns that differ from what was kept; None when nothing was. The password counts by what it says."""
+    if kept is None:
+        return None
+    now, place = snapshot(trunk), Place(trunk.workspace_id, trunk.id, "sip_password")
+    changed = [name for name in CHANGEABLE if name not in SEALED and now[name] != kept[name]]
+    same = _opened(kept, keyring, place) == _opened(now, keyring, place)
+    return changed if same else [*changed, "sip_password"]
+
+
+def _opened(kept: dict[str, Any], keyring: Keyring, place: Place) -> Secret | None:
+    try:
+        return keyring.open(base64.b64decode(kept["sip_password"]), place)
+    except KeyringError:
+        return None
 
 
 def kept_with(kept: dict[str, Any]) -> str:

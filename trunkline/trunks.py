@@ -15,6 +15,8 @@ from models.trunk_leg import LegState, TrunkLeg
 from trunkline import claims, database, idempotency, leases
 from trunkline.causes import problem_of
 from trunkline.converge import converge
+from trunkline.events import SUCCEEDED, Action, record
+from trunkline.history import assistant_bereft
 from trunkline.keys import Caller
 from trunkline.presets import filled
 from trunkline.problems import Code, Problem
@@ -113,22 +115,25 @@ async def _delete(services: Services, caller: Caller, trunk_id: str) -> Removal:
     deadline = asyncio.get_running_loop().time() + services.settings.provision_timeout
     if not await find_trunk(caller.workspace_id, trunk_id):
         return Removal(None, [], NOT_FOUND)
-    unassigned = await _mark_deleting(trunk_id)
-    error = await converged_by(services, trunk_id, deadline)
+    unassigned = await _mark_deleting(caller, trunk_id)
+    error = await converged_by(services, trunk_id, deadline, by=caller)
     if error is None:
         return Removal(trunk_id, unassigned, None)
     problem = problem_of(error, DELETE_FAILED)
+    await record(caller, Action.TRUNK_DELETED, trunk_id, outcome=problem.code)
     told = replace(problem, message=f"{problem.message} {STAYS_DELETING}", field=None, retryable=True)
     return Removal(None, unassigned, told)
 
 
-async def converged_by(services: Services, trunk_id: str, deadline: float, *, anew: bool = False) -> VoiceError | None:
+async def converged_by(
+    services: Services, trunk_id: str, deadline: float, *, anew: bool = False, by: Caller | None = None
+) -> VoiceError | None:
     """Make a trunk true, waiting at most until the deadline; what is not finished then goes on by itself.
 
     `anew`: every leg is written again, also where nothing differs.
     """
     try:
-        error = await services.tasks.within(deadline, _converge_leased(services, trunk_id, deadline, anew=anew))
+        error = await services.tasks.within(deadline, _converge_leased(services, trunk_id, deadline, by, anew=anew))
     except (TimeoutError, leases.LeaseLostError):
         error = UNDECIDED
     if error:
@@ -136,14 +141,16 @@ async def converged_by(services: Services, trunk_id: str, deadline: float, *, an
     return error
 
 
-async def _converge_leased(services: Services, trunk_id: str, deadline: float, *, anew: bool) -> VoiceError | None:
+async def _converge_leased(
+    services: Services, trunk_id: str, deadline: float, by: Caller | None, *, anew: bool
+) -> VoiceError | None:
     async with leases.held(services, trunk_id, deadline) as trunk:
         if trunk and anew:
             await TrunkLeg.filter(trunk_id=trunk_id).update(state=LegState.PENDING, applied_fingerprint=None)
-        return await converge(services, trunk) if trunk else None
+        return await converge(services, trunk, by=by) if trunk else None
 
 
-async def _mark_deleting(trunk_id: str) -> list[Assistant]:
+async def _mark_deleting(caller: Caller, trunk_id: str) -> list[Assistant]:
     """From here on there is no way back: DELETING is visible, and the assistants have lost their number."""
     at = await database.now()
     async with in_transaction():
@@ -154,6 +161,9 @@ async def _mark_deleting(trunk_id: str) -> list[Assistant]:
         await Assistant.filter(trunk_id=trunk_id).update(
             trunk_id=None, answers_trunk_id=None, previous=None, updated_at=at
         )
+        await record(caller, Action.TRUNK_DELETE_REQUESTED, trunk_id)
+        for assistant in assistants:
+            await assistant_bereft(caller, assistant)
     for assistant in assistants:
         assistant.update_from_dict({"trunk_id": None, "answers_trunk_id": None, "updated_at": at})
     return assistants
@@ -168,9 +178,13 @@ async def _reprovision(services: Services, caller: Caller, trunk_id: str) -> Out
     deadline = asyncio.get_running_loop().time() + services.settings.provision_timeout
     if not await find_living(caller.workspace_id, trunk_id):
         return Outcome(None, NOT_FOUND)
-    await SipTrunk.filter(id=trunk_id).update(next_attempt_at=await database.now())
-    error = await converged_by(services, trunk_id, deadline, anew=True)
+    async with in_transaction():
+        await SipTrunk.filter(id=trunk_id).update(next_attempt_at=await database.now())
+        await record(caller, Action.TRUNK_REPROVISION_REQUESTED, trunk_id)
+    error = await converged_by(services, trunk_id, deadline, anew=True, by=caller)
+    problem = problem_of(error, PROVISION_FAILED) if error else None
+    await record(caller, Action.TRUNK_REPROVISIONED, trunk_id, outcome=problem.code if problem else SUCCEEDED)
     trunk = await find_living(caller.workspace_id, trunk_id)
     if trunk is None:  # it was deleted meanwhile
         return Outcome(None, NOT_FOUND)
-    return Outcome(trunk, problem_of(error, PROVISION_FAILED) if error else None)
+    return Outcome(trunk, problem)

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 import pytest
 
 import models.identifiers
-import trunkline.converge
 import trunkline.database
 import trunkline.reconcile
+import trunkline.settling
 from tests.simulation.loop import PROCESS, SimLoop, chance
 
 
@@ -40,7 +40,7 @@ def set_up(loop: SimLoop, seed: int, ids: Ids) -> Iterator[None]:
         patch.setattr(models.identifiers, "TypeID", ids.made)
         patch.setattr(trunkline.database, "datetime", clock)
         patch.setattr(trunkline.reconcile, "random", draw)
-        patch.setattr(trunkline.converge, "random", draw)
+        patch.setattr(trunkline.settling, "random", draw)
         yield
 
 
