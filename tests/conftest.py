@@ -7,6 +7,7 @@ import pytest
 REAL_SERVER = "real server"
 TOLD = (
     "calls explained",
+    "isolation",
     "crash matrix",
     "fault storm",
     "calls of a carrier",
