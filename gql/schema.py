@@ -18,6 +18,7 @@ from gql.dial_preview import resolve_dial_preview
 from gql.documents import Schema
 from gql.node import Id, Node
 from gql.scopes import enforce_scopes, needs
+from gql.sip_trunk_calling import resolve_self_test, resolve_test_call
 from gql.sip_trunk_list import resolve_sip_trunks
 from gql.sip_trunk_probe import resolve_probe
 from gql.wall import BehindTheWall
@@ -147,6 +148,17 @@ class Mutation:
         resolve_probe,
         description="Ask with SIP OPTIONS whether anybody is at the trunk's address, over its transport. It takes a "
         "few seconds at most, proves what trunkline's own address reaches, and is remembered as lastProbe.",
+    )
+    test_call_sip_trunk = strawberry.mutation(
+        resolve_test_call,
+        description="Place a real call through the trunk, from livekit-sip's own address, and hang up when it is "
+        "answered or has rung long enough. It costs what a call costs: a workspace gets 6 a minute and 60 an hour, one "
+        "at a time per trunk, and only to what TRUNKLINE_TEST_CALL_DESTINATIONS lists.",
+    )
+    self_test_sip_trunk = strawberry.mutation(
+        resolve_self_test,
+        description="Call the trunk's own number through our own livekit-sip, at TRUNKLINE_SIP_HOST, with the trunk's "
+        "credentials. It proves number, credentials, dispatch rule and agent without a carrier, and costs nothing.",
     )
     create_assistant = strawberry.mutation(
         assistants.resolve_create, description="Make an assistant; INBOUND with a trunk makes the dispatch rule."

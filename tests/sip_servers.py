@@ -105,7 +105,9 @@ async def over_tcp(
         yield server
     finally:
         running.close()
-        await asyncio.gather(*conversations)
+        for conversation in conversations:  # the other side may keep the connection for ever
+            conversation.cancel()
+        await asyncio.gather(*conversations, return_exceptions=True)
 
 
 async def _read(reader: asyncio.StreamReader, *, blind: bool) -> Request:

@@ -32,6 +32,7 @@ REVEALED_IN = {
     "trunkline/start.py": {"ensure_keys", "load_keyring"},
     "trunkline/validation.py": {"_findings"},
     "trunkline/voice/livekit.py": {"LiveKitVoice.__init__", "inbound_info", "outbound_info"},
+    "trunkline/voice/livekit_calls.py": {"LiveKitCalls.__init__", "_config"},
     "trunkline/voice/webhooks.py": {"is_signed"},
 }
 

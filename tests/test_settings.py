@@ -34,6 +34,7 @@ DEFAULTS = {
     "metrics_address": None,
     "log_format": "auto",
     "probe_new_trunks": "yes",
+    "test_call_destinations": (),
 }
 GOOD = [
     ("TRUNKLINE_DATABASE_URL", "sqlite://some folder/x#%41.db", Secret("sqlite://some folder/x#%41.db")),
@@ -64,6 +65,7 @@ GOOD = [
         ("https://d.example.com", "http://[::1]:3000"),
     ),
     ("TRUNKLINE_PROBE_NEW_TRUNKS", "no", "no"),
+    ("TRUNKLINE_TEST_CALL_DESTINATIONS", "+40, +4930123,1000,", ("+40", "+4930123", "1000")),
     ("TRUNKLINE_PROBE_NEW_TRUNKS", "yes", "yes"),
     ("TRUNKLINE_SIP_HOST", "SIP.Example.com.", SipHost("sip.example.com")),
     ("TRUNKLINE_SIP_HOST", "192.0.2.10:5070", SipHost("192.0.2.10", 5070)),
@@ -113,6 +115,7 @@ WRONG = {
         "https://dashboard.example.com:port",
         "*",
     ],
+    "TRUNKLINE_TEST_CALL_DESTINATIONS": ["+", "+40 741", "+0", "sip:1000", "1000;2000", "+40x", "10 00"],
     "TRUNKLINE_PROBE_NEW_TRUNKS": ["Yes", "1", "false"],
     "TRUNKLINE_SIP_HOST": [
         "sip:192.0.2.10",

@@ -22,15 +22,14 @@ from trunkline import sip_options
 from trunkline.sip_options import (
     HEAD_MAX,
     STREAM_MAX,
-    TEXT_MAX,
     NoReply,
     Question,
     Reply,
     Target,
     ask,
-    printable,
     read_response,
 )
+from trunkline.sip_text import TEXT_MAX, printable
 
 NAME = "sip.example.com"
 UDP, TCP, TLS = SipTransport.UDP, SipTransport.TCP, SipTransport.TLS

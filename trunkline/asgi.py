@@ -23,7 +23,7 @@ from gql.guard import Guard, request_id_of
 from gql.schema import schema
 from gql.trusted import read_trusted
 from models.secret import Keyring
-from trunkline import calls, database, names, probing, webhooks
+from trunkline import calling, calls, database, names, probing, webhooks
 from trunkline.key_use import KeyUse
 from trunkline.keys import Caller, authenticate
 from trunkline.limits import RequestLimit
@@ -39,6 +39,7 @@ from trunkline.start import Started, ensure_keys, started, take_claims_over
 from trunkline.tracing import UNTRACED, Tracer
 from trunkline.voice import VoiceBackend, VoiceError
 from trunkline.voice.bounded import Bounded
+from trunkline.voice.calls import NoCalls, VoiceCalls
 from trunkline.voice.watch import watching
 
 PAGE = Path(gql.__file__).parent / "graphiql" / "dist"
@@ -63,6 +64,15 @@ def open_voice(settings: Settings, keyring: Keyring) -> VoiceBackend:
         raise SettingError("TRUNKLINE_SANDBOX_FILE", str(error)) from None
 
 
+def open_calls(settings: Settings) -> VoiceCalls:
+    """What places calls; the sandbox places none."""
+    if settings.livekit is None:
+        return NoCalls()
+    from trunkline.voice.livekit_calls import LiveKitCalls
+
+    return LiveKitCalls(settings.livekit)
+
+
 @asynccontextmanager
 async def services_of(
     settings: Settings, start: Started, voice: OpenVoice = open_voice, tracer: Tracer = UNTRACED
@@ -79,11 +89,13 @@ async def services_of(
         call_timeout,
         metrics=metrics,
         tracer=tracer,
+        calls=open_calls(settings),
     )
     try:
         yield services
     finally:
         await services.tasks.finish()
+        await services.calls.aclose()
         await services.resolver.aclose()
         await backend.aclose()
 
@@ -95,7 +107,8 @@ async def opened_services(
     """The same with the reconciler running."""
     async with services_of(settings, start, voice, tracer) as services:
         await take_claims_over(settings)
-        works = (Reconciler(services).run(), names.watch(services), probing.watch(services), calls.watch(services))
+        watches = (names.watch, probing.watch, calls.watch, calling.watch)
+        works = (Reconciler(services).run(), *(watch(services) for watch in watches))
         loops = [asyncio.create_task(work) for work in works]
         try:
             yield services

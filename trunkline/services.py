@@ -16,6 +16,7 @@ from trunkline.resolver import Resolver
 from trunkline.settings import Settings
 from trunkline.tracing import UNTRACED, Tracer
 from trunkline.voice import VoiceBackend, VoiceError
+from trunkline.voice.calls import NoCalls, VoiceCalls
 
 PROBES = 32  # that may be under way
 WAITING_PROBES = 1_000  # new trunks beyond this many are not probed by themselves
@@ -105,6 +106,8 @@ class Services:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set: the loops end with what they are at
     pace: Pace = field(default_factory=Pace)
     probes: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(PROBES))
+    calls: VoiceCalls = field(default_factory=NoCalls)
+    testing: set[str] = field(default_factory=set)  # trunks of which a test call is under way
     unprobed: asyncio.Queue[str] = field(default_factory=lambda: asyncio.Queue(WAITING_PROBES))  # ids of new trunks
 
     async def unless_stopping(self, work: Coroutine[Any, Any, T]) -> T | None:

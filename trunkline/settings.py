@@ -10,9 +10,11 @@ from urllib.parse import SplitResult, urlsplit
 
 from models.secret import Secret
 from trunkline.hosts import BadHost, read_host
+from trunkline.phone import DIALLED_TEXT
 
 PREFIX = "TRUNKLINE_"
 LIVEKIT_NAMES = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
+NUMBER_PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
 BOOTSTRAP_KEY = re.compile(r"tl_[A-Za-z0-9_-]{24,}")
 DATA = Path("data")
 SQLITE = "sqlite://"
@@ -90,6 +92,7 @@ class Settings:
     metrics_address: Address | None = None
     log_format: LogFormat = "auto"
     probe_new_trunks: Choice = "yes"
+    test_call_destinations: tuple[str, ...] = ()
 
     @property
     def sqlite_file(self) -> Path | None:
@@ -150,6 +153,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         metrics_address=read("METRICS_ADDRESS", _address, None),
         log_format=read("LOG_FORMAT", _log_format, plain.log_format),
         probe_new_trunks=read("PROBE_NEW_TRUNKS", _choice, plain.probe_new_trunks),
+        test_call_destinations=read("TEST_CALL_DESTINATIONS", _destinations, ()),
     )
 
 
@@ -262,6 +266,14 @@ def _choice(text: str) -> Choice:
         return "no"
     message = "must be yes or no"
     raise ValueError(message)
+
+
+def _destinations(text: str) -> tuple[str, ...]:
+    entries = [entry.strip() for entry in text.split(",") if entry.strip()]
+    if not all((NUMBER_PREFIX if entry.startswith("+") else DIALLED_TEXT).fullmatch(entry) for entry in entries):
+        message = "must hold beginnings of numbers such as +40 or +4930123, and whole extensions such as 1000"
+        raise ValueError(message)
+    return tuple(entries)
 
 
 def _entries(text: str) -> list[str]:

@@ -20,13 +20,13 @@ from sipmessage import URI, Address, CSeq, Message, Parameters, Request, Respons
 
 from models.sip_trunk import SipTransport
 from trunkline.certificates import why_tls_failed
+from trunkline.sip_text import printable
 
 PATIENCE_SECONDS = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0  # RFC 3261 section 17.1.2.2: T1, T2
 HEAD_MAX = 8 * 1024  # bytes of a reply's status line and headers
 HEAD_LINES_MAX = 100
 STREAM_MAX = 64 * 1024  # bytes that are read of a connection in all
-TEXT_MAX = 128  # characters of what the server says of itself
 HEAD_END = b"\r\n\r\n"
 FOLD = re.compile(rb"\r\n[ \t]+")  # RFC 3261 section 7.3.1: a header's value may go on in the next line
 FINAL = 200
@@ -126,11 +126,6 @@ def read_response(data: bytes) -> Response | None:
     except ValueError:
         return None
     return message if isinstance(message, Response) and 100 <= message.code < 700 else None  # noqa: PLR2004  # SIP's
-
-
-def printable(text: str) -> str:
-    """What a stranger said of itself, for a person's eyes: one short line without control or direction characters."""
-    return "".join(each for each in text[: 4 * TEXT_MAX] if each.isprintable()).strip()[:TEXT_MAX]
 
 
 async def ask(target: Target) -> Reply | NoReply:

@@ -24,7 +24,11 @@ AGENT_NAME = "echo"
 SIP_KIND, AGENT_KIND = 3, 4
 CREDENTIALS = (TRUNK["sipUsername"], PASSWORD)
 PATIENCE_SECONDS = 20.0
-SETTINGS = {"TRUNKLINE_ALLOWED_NETWORKS": "127.0.0.0/8", "TRUNKLINE_PROVISION_TIMEOUT": "6"}
+SETTINGS = {
+    "TRUNKLINE_ALLOWED_NETWORKS": "127.0.0.0/8",
+    "TRUNKLINE_PROVISION_TIMEOUT": "6",
+    "TRUNKLINE_TEST_CALL_DESTINATIONS": "+407,2001",
+}
 counted = itertools.count(1)  # LiveKit gives a called text to one trunk: every line gets its own
 
 

@@ -5,7 +5,7 @@ on), lose Retry-After or stumble over an error that is not Twirp's JSON.
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -100,11 +100,21 @@ def _foreign(response: aiohttp.ClientResponse) -> VoiceError:
     return unknown_outcome("LiveKit answered with something that cannot be read.")
 
 
+class AnsweredError(VoiceError):
+    """A VoiceError with what LiveKit said beside its verdict; both may hold a stranger's words."""
+
+    def __init__(self, verdict: VoiceError, message: str, meta: Mapping[str, str]) -> None:
+        super().__init__(verdict.cause, verdict.detail, verdict.retry_after)
+        self.message = message
+        self.meta = meta
+
+
 async def _verdict_on(response: aiohttp.ClientResponse) -> VoiceError:
     try:
         error = json.loads(await response.read())
     except (aiohttp.ClientError, ValueError, RecursionError):
         error = None  # not Twirp's JSON: the status decides alone
     twirp = error if isinstance(error, dict) else {}
-    retry_after = response.headers.get("Retry-After", "")
-    return verdict(response.status, str(twirp.get("code", "")), str(twirp.get("msg", "")), retry_after)
+    retry_after, message, meta = response.headers.get("Retry-After", ""), str(twirp.get("msg", "")), twirp.get("meta")
+    said = {str(name): str(text) for name, text in meta.items()} if isinstance(meta, dict) else {}
+    return AnsweredError(verdict(response.status, str(twirp.get("code", "")), message, retry_after), message, said)
