@@ -6,6 +6,7 @@ Nothing listens outside 127.0.0.1.
 
 import contextlib
 import json
+import os
 import shutil
 import signal
 import socket
@@ -14,6 +15,7 @@ import sys
 import tempfile
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,14 +63,26 @@ def build() -> None:
     say(f"Built {target} in {time.monotonic() - started:.0f} s.")
 
 
-def start(folder: Path, server: LiveKitServer) -> SipServer:
-    """Start the built livekit-sip with its files in `folder`, and return when it answers an OPTIONS request."""
+def start(
+    folder: Path,
+    server: LiveKitServer,
+    more: Mapping[str, object] | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> SipServer:
+    """Start the built livekit-sip with its files in `folder`, and return when it answers an OPTIONS request.
+
+    `more` is added to its configuration, `environment` to its variables.
+    """
     port = _free_sip_port()
     config = folder / "sip.json"
     config.touch(mode=0o600)
-    config.write_text(json.dumps(sip_config(port, server)))  # JSON is YAML
+    config.write_text(json.dumps(sip_config(port, server) | dict(more or {})))  # JSON is YAML
     daemon = Daemon(
-        [str(binary()), "--config", str(config)], folder / "sip.log", lambda: answers_options(port), folder=folder
+        [str(binary()), "--config", str(config)],
+        folder / "sip.log",
+        lambda: answers_options(port),
+        {**os.environ, **(environment or {})},
+        folder,
     )
     daemon.start()
     return SipServer(f"{LOOPBACK}:{port}", daemon)

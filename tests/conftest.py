@@ -8,6 +8,7 @@ REAL_SERVER = "real server"
 TOLD = (
     "calls explained",
     "isolation",
+    "calls over TLS",
     "crash matrix",
     "fault storm",
     "calls of a carrier",

@@ -35,6 +35,7 @@ NODE_COMMANDS = Path(__file__).parent / "node" / "node_modules" / ".bin"
 INSTALLED_BY = {
     "node": "apt-get install nodejs",
     "sipp": "apt-get install sip-tester",
+    "baresip": "apt-get install baresip-core",
     "playwright-core": "npm ci --prefix tests/real/node",
 }
 

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,11 +44,12 @@ class VoiceStack:
 
 
 @contextmanager
-def running_sip() -> Iterator[VoiceStack]:
+def running_sip(more: Mapping[str, object] | None = None, **environment: str) -> Iterator[VoiceStack]:
+    """`more`: of livekit-sip's configuration, `environment`: of its variables."""
     port = free_port()
     webhook = f"http://{LOOPBACK}:{port}/webhooks/livekit"
     with running_livekit(webhook) as server, TemporaryDirectory(prefix="trunkline-sip-") as folder:
-        sip = voice_sip.start(Path(folder), server)
+        sip = voice_sip.start(Path(folder), server, more, environment)
         try:
             yield VoiceStack(server, sip, port)
         finally:

@@ -1,0 +1,180 @@
+"""A real softphone over TLS, with and without SRTP, both ways: what each mediaEncryption comes to, heard by ear."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from livekit import api
+
+from scripts.daemon import LOOPBACK, free_port
+from tests.api import until
+from tests.real import softphone
+from tests.real.calling import (
+    AGENT_KIND,
+    AGENT_NAME,
+    CREDENTIALS,
+    Exchange,
+    new_caller,
+    new_line,
+    running_exchange,
+    running_worker,
+)
+from tests.real.certificates import Issuer, new_issuer, write_authority, write_server
+from tests.real.servers import VoiceStack, running_sip
+from tests.real.softphone import Phone, new_phone, secured
+
+SETTINGS = ("AUTO", "DISABLED", "ALLOWED", "REQUIRED")
+MEDIA = {"none": None, "offered": "srtp", "demanded": "srtp-mand"}
+CALLS_AT_ONCE = 4
+CALL_SECONDS = 4
+RING_SECONDS = 10
+PLAIN, ENCRYPTED, SILENT = "plain, heard both ways", "encrypted, heard both ways", "answered and silent"
+
+
+@dataclass(frozen=True, slots=True)
+class Secure:
+    """A stack that speaks TLS at `address`, its exchange, and who signs certificates."""
+
+    exchange: Exchange
+    address: str
+    folder: Path
+    baresip: str
+    authority: Issuer
+
+
+@pytest.fixture(scope="module")
+def secure(
+    tmp_path_factory: pytest.TempPathFactory, needs: Callable[[str], str], livekit_sip: VoiceStack, agent_python: Path
+) -> Iterator[Secure]:
+    assert livekit_sip.sip.daemon.is_running  # it can be started here
+    folder, port = tmp_path_factory.mktemp("secure"), free_port()
+    authority = new_issuer("trusted")
+    write_authority(authority, folder / "trusted")
+    own = str(write_server(authority, folder / "own.pem"))
+    tls = {"tls": {"port": port, "certs": [{"cert_file": own, "key_file": own}]}}
+    with ExitStack() as running:
+        stack = running.enter_context(running_sip(tls, SSL_CERT_DIR=str(folder / "trusted")))
+        (folder / "worker").mkdir()
+        (folder / "exchange").mkdir()
+        running.enter_context(running_worker(folder / "worker", stack, agent_python))
+        exchange = running.enter_context(running_exchange(folder / "exchange", stack))
+        yield Secure(exchange, f"{LOOPBACK}:{port}", folder, needs("baresip"), authority)
+
+
+def heard(phone: Phone) -> str:
+    """What a call came to."""
+    if phone.closed_with:
+        return phone.closed_with
+    if not phone.hears_both():
+        return SILENT
+    return ENCRYPTED if phone.profiles[-1] == "RTP/SAVP" else PLAIN
+
+
+async def called_in(secure: Secure, setting: str, media: str) -> str:
+    async with secure.exchange.client() as client:
+        line = await new_line(client, sipTransport="TLS", mediaEncryption=setting)
+    account = secured(new_caller(), *CREDENTIALS, secure.address, MEDIA[media])
+    phone = new_phone(secure.folder / f"in-{setting}-{media}", account)
+    dial = f"d sip:{line.number}@{secure.address};transport=tls"
+    async with softphone.running(secure.baresip, phone, "-e", dial):
+        for _ in range(10 * RING_SECONDS):
+            if "Call established" in phone.trace or phone.closed_with:
+                break
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(0 if phone.closed_with else CALL_SECONDS)
+    return heard(phone)
+
+
+async def called_out(secure: Secure, setting: str, media: str) -> str:
+    encryption = f";mediaenc={MEDIA[media]}" if MEDIA[media] else ""
+    account = f"<sip:front@{LOOPBACK}>;regint=0;answermode=auto{encryption}"
+    room = f"out-{setting}-{media}"
+    certificate = write_server(secure.authority, secure.folder / f"{room}.pem")
+    phone = new_phone(secure.folder / room, account, certificate)
+    async with softphone.running(secure.baresip, phone), secure.exchange.livekit() as lk:
+        refused = await dialled(secure, lk, phone, room, mediaEncryption=setting)
+        await asyncio.sleep(0 if refused else CALL_SECONDS)
+        await lk.room.delete_room(api.DeleteRoomRequest(room=room))
+        await asyncio.sleep(0.5)
+    return refused or heard(phone)
+
+
+async def speaks(lk: api.LiveKitAPI, room: str) -> bool:
+    """Whether the agent is in the room."""
+    present = await lk.room.list_participants(api.ListParticipantsRequest(room=room))
+    return any(each.kind == AGENT_KIND and each.tracks for each in present.participants)
+
+
+async def dialled(secure: Secure, lk: api.LiveKitAPI, phone: Phone, room: str, **changes: Any) -> str | None:
+    """Call the phone from a room with the agent, through a trunk of createSipTrunk; what refused it."""
+    async with secure.exchange.client() as client:
+        line = await new_line(client, None, sipTransport="TLS", sipPort=phone.port + 1, **changes)
+    agent = api.RoomAgentDispatch(agent_name=AGENT_NAME)
+    await lk.room.create_room(api.CreateRoomRequest(name=room, agents=[agent]))
+    await until(lambda: speaks(lk, room), 2 * RING_SECONDS)
+    request = api.CreateSIPParticipantRequest(
+        sip_trunk_id=line.trunk["outboundTrunkId"], sip_call_to="front", room_name=room, wait_until_answered=True
+    )
+    request.ringing_timeout.FromSeconds(RING_SECONDS)
+    try:
+        await lk.sip.create_sip_participant(request, timeout=2 * RING_SECONDS)
+    except api.SipCallError as error:
+        return str(error.sip_status_code)
+    except api.ServerError as error:
+        return error.message
+    return None
+
+
+INBOUND = {
+    ("DISABLED", "none"): PLAIN,
+    ("DISABLED", "offered"): PLAIN,
+    ("DISABLED", "demanded"): SILENT,
+    ("REQUIRED", "none"): "400",
+} | {
+    (setting, media): PLAIN if media == "none" else ENCRYPTED
+    for setting, media in product(("AUTO", "ALLOWED", "REQUIRED"), MEDIA)
+    if (setting, media) != ("REQUIRED", "none")
+}
+OUTBOUND = {
+    (setting, media): ("488" if media == "demanded" else PLAIN)
+    if setting in {"AUTO", "DISABLED"}
+    else ("488" if media == "none" else ENCRYPTED)
+    for setting, media in product(SETTINGS, MEDIA)
+}
+
+
+@pytest.mark.parametrize(("way", "expected"), [(called_in, INBOUND), (called_out, OUTBOUND)], ids=["in", "out"])
+async def test_every_setting_with_every_phone(
+    secure: Secure, way: Callable[..., Any], expected: dict[Any, str], record_property: Callable[[str, object], None]
+) -> None:
+    few = asyncio.Semaphore(CALLS_AT_ONCE)
+
+    async def one(setting: str, media: str) -> str:
+        async with few:
+            came_to = str(await way(secure, setting, media))
+        record_property("calls over TLS", f"{way.__name__:10} {setting:9} SRTP {media:9} {came_to}")
+        return came_to
+
+    cases = list(product(SETTINGS, MEDIA))
+    seen = await asyncio.gather(*(one(*case) for case in cases))
+    assert dict(zip(cases, seen, strict=True)) == expected
+
+
+@pytest.mark.parametrize(
+    ("of", "days", "told"), [("stranger", 30, "signed by unknown authority"), ("trusted", -1, "has expired")]
+)
+async def test_a_certificate_that_is_not_trusted_ends_the_call(secure: Secure, of: str, days: int, told: str) -> None:
+    issuer = new_issuer("nobody knows") if of == "stranger" else secure.authority
+    certificate = write_server(issuer, secure.folder / f"{of}.pem", days)
+    phone = new_phone(secure.folder / f"refused-{of}", f"<sip:front@{LOOPBACK}>;regint=0;answermode=auto", certificate)
+    async with softphone.running(secure.baresip, phone), secure.exchange.livekit() as lk:
+        refused = await dialled(secure, lk, phone, f"refused-{of}")
+        await lk.room.delete_room(api.DeleteRoomRequest(room=f"refused-{of}"))
+    assert refused
+    assert "x509: " in refused
+    assert told in refused
