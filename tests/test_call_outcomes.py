@@ -53,6 +53,9 @@ def test_causes_are_special_where_more_is_known() -> None:
     distrusted = CallEnd(words="conn 1.2.3.4:5061 write err=x509: certificate has expired")
     assert "certificate has expired." in likely_causes(distrusted, UDP)[0]
     tls = SipTrunk(sip_transport=SipTransport.TLS)
+    lost = CallEnd(words="transaction failed to complete (0 intermediate responses)")
+    assert "call again" in likely_causes(lost, tls)[0]
+    assert likely_causes(lost, UDP) == [*CAUSES[Outcome.NO_REPLY]]
     assert "does not speak TLS" in likely_causes(CallEnd(in_time=False), tls)[0]
     assert "A record" in likely_causes(CallEnd(words="fail to resolve target for x"), UDP)[0]
     assert likely_causes(CallEnd(answered=True), UDP) == []

@@ -59,6 +59,8 @@ WORDS = {
     "cpu exhausted": Outcome.VOICE_UNAVAILABLE,
     "unavailable": Outcome.VOICE_UNAVAILABLE,
 }
+# Over TCP and TLS a refusal or a challenge ends the transaction at once, and then livekit-sip may see only that end.
+LOST = "transaction failed to complete"
 CAUSES = {
     Outcome.ANSWERED: (),
     Outcome.RANG: ("Nobody picked up in time; the trunk itself works.",),
@@ -102,5 +104,8 @@ def _special(end: CallEnd, trunk: SipTrunk) -> Iterator[str]:
         yield "For an authority of your own give livekit-sip its certificate with SSL_CERT_DIR and restart it."
     elif "fail to resolve" in end.words:
         yield "livekit-sip finds no IPv4 address for sipAddress: LiveKit needs a name with an A record."
+    elif LOST in end.words and trunk.sip_transport is not SipTransport.UDP:
+        yield "livekit-sip missed what the carrier said, as happens now and then over TCP and TLS: call again."
+        yield WRONG_PLACE
     elif not end.in_time and trunk.sip_transport is SipTransport.TLS:
         yield "Something takes the connection but does not speak TLS: is sipPort the port for TLS?"
