@@ -104,10 +104,9 @@ class LiveKitCalls:
     async def close(self, prefix: str, older_than: float = 0.0) -> int:
         """Close rooms by the beginning of their names."""
         born = time.time() - older_than
-        rooms = [room.name for room in await self._rooms() if room.name.startswith(prefix)]
-        old = [room.name for room in await self._rooms() if room.name in rooms and room.creation_time <= born]
-        for name in old:
-            await self._delete(name)
+        old = [room for room in await self._rooms() if room.name.startswith(prefix) and room.creation_time <= born]
+        for room in old:
+            await self._delete(room.name)
         return len(old)
 
     async def aclose(self) -> None:
