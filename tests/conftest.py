@@ -11,6 +11,7 @@ TOLD = (
     "calls over TLS",
     "crash matrix",
     "fault storm",
+    "schemathesis",
     "calls of a carrier",
     "calls to a carrier",
 )  # what a test has to say, by record_property

@@ -174,6 +174,9 @@ def _headers() -> Iterator[tuple[str, dict[str, str]]]:
     yield "Cookie", {"cookie": f"key={KEY}"}
     yield "User-Agent", {"user-agent": NEEDLE}
     yield "Accept", {"accept": f"text/{NEEDLE}"}
+    yield "traceparent", {"traceparent": NEEDLE, "tracestate": f"a={NEEDLE}", "baggage": f"a={NEEDLE}"}
+    good = f"00-{'a' * 32}-{'b' * 16}-01"
+    yield "tracestate", {"traceparent": good, "tracestate": f"a={NEEDLE}", "baggage": f"a={NEEDLE}"}
 
 
 def _addresses() -> Iterator[tuple[str, dict[str, str]]]:

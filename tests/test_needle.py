@@ -6,10 +6,12 @@ import sqlite3
 from pathlib import Path
 from urllib.parse import quote
 
+import httpx
 import pytest
 
 from tests.needle import traces, traces_in
 from tests.needle_requests import KEY, KEY_NEEDLE, NEEDLE, USERNAME, Sent, send_everything
+from tests.otlp_receiver import otlp_receiver
 from tests.server_process import ServerProcess
 
 SECRETS = (NEEDLE, KEY_NEEDLE)
@@ -64,20 +66,32 @@ def test_hay_is_not_a_needle(tmp_path: Path) -> None:
     assert traces_in(tmp_path, NEEDLE) == {}
 
 
-def test_no_file_and_no_answer_holds_a_secret(tmp_path: Path) -> None:
-    server = ServerProcess(tmp_path, key=KEY)
+def test_no_file_no_answer_no_metric_and_no_span_holds_a_secret(tmp_path: Path) -> None:
+    with otlp_receiver() as receiver:
+        often = {"OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url, "OTEL_BSP_SCHEDULE_DELAY": "200"}  # milliseconds
+        sent, metrics = sent_and_searched(ServerProcess(tmp_path, often, key=KEY))
+    assert len(receiver.spans("createSipTrunk")) > len(receiver.spans("voice create")) > 2
+    assert 'trunkline_operations_total{operation="createSipTrunk",outcome="user_errors"}' in metrics
+    assert [traces(secret, told) for secret in SECRETS for told in (receiver.raw, metrics.encode())] == [[]] * 4
+    assert_the_sending_was_worth_it(sent)
+    assert_answers_are_clean(sent)
+    looked_into = traces_in(tmp_path, USERNAME)
+    assert {"trunkline.db", "sandbox.db"} <= looked_into.keys(), "what is no secret is found"
+    assert len((tmp_path / "trunkline.log").read_text().splitlines()) > len(sent)
+
+
+def sent_and_searched(server: ServerProcess) -> tuple[list[Sent], str]:
+    """Send everything; all answers, and the metrics at the end. The files are clean, also after a death."""
+    tmp_path = server.folder
     with server:
         sent = send_everything(server.url)
+        metrics = httpx.get(f"{server.url}/metrics", headers={"authorization": f"Bearer {KEY}"}).text
         assert_is_clean(tmp_path)
         server.kill()  # so that the write-ahead logs stay as they are
         assert_is_clean(tmp_path)
         server.start()
     assert_is_clean(tmp_path)
-    assert_the_sending_was_worth_it(sent)
-    assert_answers_are_clean(sent)
-    looked_into = traces_in(tmp_path, USERNAME)
-    assert {"trunkline.db", "sandbox.db"} <= looked_into.keys(), "what is no secret is found"
-    assert len(server.log.read_text().splitlines()) > len(sent)
+    return sent, metrics
 
 
 def assert_is_clean(folder: Path) -> None:
