@@ -26,6 +26,7 @@ from trunkline.settings import Settings
 NAMES_NOTHING = {
     "sipTrunks",
     "assistants",
+    "events",
     "dialPreview",
     "providers",
     "provider",
