@@ -14,6 +14,8 @@ TOLD = (
     "schemathesis",
     "calls of a carrier",
     "calls to a carrier",
+    "test calls",
+    "self tests",
 )  # what a test has to say, by record_property
 
 
