@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from livekit import api
 
-from scripts.daemon import Daemon, free_port
+from scripts.daemon import LOOPBACK, Daemon, free_port
 from tests.api import Api, until
+from tests.real import softphone
 from tests.real.calling import CREDENTIALS, Exchange, Line, answered, new_caller, new_line
 from tests.real.sipp import Carrier
 from tests.webhook_api import CALLS
@@ -73,6 +75,22 @@ async def test_a_call_that_no_agent_answers(
     assert (ended["outcome"], ended["durationMs"]) == ("NO_AGENT", None)
     assert "no_agent_joined" in exchange.trunkline.log.read_text()
     record_property("milliseconds from INVITE to 486", call.milliseconds_to("486"))
+
+
+@pytest.mark.parametrize(("seconds", "outcome"), [(1, "CALLER_HUNG_UP"), (6, "NO_AGENT")])
+async def test_a_caller_who_gives_up(
+    exchange: Exchange, needs: Callable[[str], str], tmp_path: Path, seconds: int, outcome: str
+) -> None:
+    async with exchange.client() as client:
+        line, (user, password) = await new_line(client, "nobody"), CREDENTIALS
+        account = f"<sip:{new_caller()}@{LOOPBACK}>;regint=0;auth_user={user};auth_pass={password}"
+        phone = softphone.new_phone(tmp_path / "phone", account)
+        dial = f"d sip:{line.number}@{exchange.stack.sip.address}"
+        async with softphone.running(needs("baresip"), phone, "-e", dial):
+            await told(client, line, "RINGING")
+            await asyncio.sleep(seconds)
+        ended = await told(client, line)
+    assert (ended["outcome"], ended["durationMs"]) == (outcome, None)
 
 
 async def test_calls_that_livekit_refuses_are_not_told(exchange: Exchange, carrier: Carrier) -> None:
