@@ -16,19 +16,23 @@ INSTANTS = {  # a time of a column from a number of seconds
 
 
 async def multiply(count: int) -> None:
-    """Make `count` trunks of the only one, at most MOST: other numbers, names, times, statuses, countries, providers.
+    """Copy the first trunk until there are `count`, at most MOST, with other numbers, names, times, statuses and so on.
 
     Times of creation follow each other, everything else is shuffled. A third has no nickname, a hundredth has FAILED.
     """
-    template = await SipTrunk.get()
-    numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT n.i + 1 FROM n WHERE n.i < {count - 1})"  # noqa: S608
+    there = await SipTrunk.all().count()
+    first = (await SipTrunk.all().order_by("-id").limit(1))[0].id  # those of the copies begin with zeros
+    numbers = f"WITH RECURSIVE n(i) AS (SELECT {there} UNION ALL SELECT n.i + 1 FROM n WHERE n.i < {count - 1})"  # noqa: S608  # whole numbers
     columns = {name: f"sip_trunk.{name}" for name in SipTrunk._meta.db_fields} | _changed()  # noqa: SLF001  # its columns
-    await _copy("sip_trunk", columns, f"{numbers} SELECT", f"FROM n, sip_trunk WHERE sip_trunk.id = '{template.id}'")
+    await _copy("sip_trunk", columns, f"{numbers} SELECT", f"FROM n, sip_trunk WHERE sip_trunk.id = '{first}'")
     legs = {name: f"trunk_leg.{name}" for name in TrunkLeg._meta.db_fields - {"id"}}  # noqa: SLF001  # the same
     legs |= {"trunk_id": "sip_trunk.id", "voice_id": "'ST_' || sip_trunk.id || trunk_leg.kind"}
-    await _copy("trunk_leg", legs, "SELECT", f"FROM sip_trunk, trunk_leg WHERE sip_trunk.id <> '{template.id}'")
+    new = f"sip_trunk.id >= 'trunk_{there:026}' AND sip_trunk.id < '{first}'"
+    await _copy(
+        "trunk_leg", legs, "SELECT", f"FROM sip_trunk, trunk_leg WHERE {new} AND trunk_leg.trunk_id = '{first}'"
+    )
     if database.connection().capabilities.dialect == "postgres":  # does so by itself after a while; SQLite never does
-        await database.connection().execute_query("ANALYZE")
+        await database.connection().execute_query("VACUUM ANALYZE")
 
 
 def _changed() -> dict[str, str]:

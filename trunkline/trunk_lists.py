@@ -10,6 +10,7 @@ from models.sip_trunk import ASSIGNED, NICKNAME_KEY, SipTrunk, SipTrunkType, Tru
 from trunkline.trunks import seen_trunks
 
 CREATED_AT = "created_at"
+UPDATED_AT = "updated_at"
 NICKNAME = "nickname_key"
 PHONE_NUMBER = "phone_number"
 LAST_POINT = 0x10FFFF  # of Unicode
