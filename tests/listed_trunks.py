@@ -1,5 +1,6 @@
 """Lists of trunks as a client reads them, the same on every database: all orders both ways, all filters."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -174,7 +175,68 @@ async def the_last_text_of_all_is_met(house: House, trunks: list[Trunk]) -> None
     await SipTrunk.filter(id=trunks[0]["id"]).update(nickname=trunks[0]["nickname"])
 
 
+async def assigned_follows_the_assistants(house: House, trunks: list[Trunk]) -> None:
+    """Through a life of assistants: made, moved, taken away, removed; two at one trunk."""
+    one, other = [trunk["id"] for trunk in trunks if not trunk["assistants"]][:2]
+    first, second = [await house.api.answered_by(one, kind="OUTBOUND") for _ in range(2)]
+    assert await assigned_of(house, one, other) == [True, False]
+    await changed(house, first["id"], other)
+    assert await assigned_of(house, one, other) == [True, True]
+    await changed(house, second["id"], None)
+    assert await assigned_of(house, one, other) == [False, True]
+    await changed(house, second["id"], other)
+    await removed(house, first["id"])
+    assert await assigned_of(house, one, other) == [False, True]
+    await removed(house, second["id"])
+    assert await assigned_of(house, one, other) == [False, False]
+
+
+async def assigned_is_right_after_many_changes_at_once(house: House, trunks: list[Trunk]) -> None:
+    """Assistants come and go at the same two trunks, one of which is removed meanwhile."""
+    made = [
+        (await house.api.create(phoneNumber=f"77{n}", sipTrunkType="EXTENSION", countryCode="RO")) for n in range(2)
+    ]
+    one, other = (payload["sipTrunk"]["id"] for payload in made)
+
+    async def moved(position: int) -> None:
+        assistant = (await house.api.answered_by(other, name=f"Mover {position}", kind="OUTBOUND"))["id"]
+        await changed(house, assistant, one)
+        await changed(house, assistant, None if position % 2 else other)
+        await removed(house, assistant)
+
+    async with asyncio.TaskGroup() as group:
+        for position in range(8):
+            group.create_task(moved(position))
+        group.create_task(house.api.delete(one))
+    assert await assigned_of(house, other) == [False]
+    await house.api.delete(other)
+    assert await assigned_of(house, trunks[0]["id"]) == [bool(trunks[0]["assistants"])]
+
+
+async def assigned_of(house: House, *trunk_ids: str) -> list[bool]:
+    assigned = await walked(house.api, 100, backwards=False, filter={"assigned": True})
+    free = await walked(house.api, 100, backwards=False, filter={"assigned": False})
+    assert all(trunk["assistants"] for trunk in assigned)
+    assert not any(trunk["assistants"] for trunk in free)
+    return [trunk_id in {trunk["id"] for trunk in assigned} for trunk_id in trunk_ids]
+
+
+async def changed(house: House, assistant_id: str, trunk_id: str | None) -> None:
+    """Move an assistant; a trunk that is being removed does not take it."""
+    mutation = "mutation ($input: UpdateAssistantInput!) { updateAssistant(input: $input) { userErrors { code } } }"
+    given = {"id": assistant_id, "phoneNumberId": trunk_id}
+    payload = (await house.api.ask(mutation, {"input": given}))["updateAssistant"]
+    assert codes(payload) in ([], ["NOT_FOUND"])
+
+
+async def removed(house: House, assistant_id: str) -> None:
+    mutation = "mutation ($input: DeleteAssistantInput!) { deleteAssistant(input: $input) { userErrors { code } } }"
+    assert codes((await house.api.ask(mutation, {"input": {"id": assistant_id}}))["deleteAssistant"]) == []
+
+
 ALL = [
+    assigned_follows_the_assistants,
+    assigned_is_right_after_many_changes_at_once,
     every_order_is_walked_both_ways,
     every_filter_is_walked_in_every_order,
     a_prefix_orders_by_what_it_is_of,

@@ -17,7 +17,7 @@ STEPS_MAX = 1000  # of SQLite's machine for one statement; reading every trunk t
 @pytest.fixture(scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
     folder = tmp_path_factory.mktemp("plans")
-    async with served_house(quick_settings(folder, reconcile_interval=600)) as made:
+    async with served_house(quick_settings(folder, reconcile_interval=600, provision_timeout=15.0)) as made:
         await fill(made, TRUNKS)
         yield made
 

@@ -18,7 +18,9 @@ FOREIGN = "The cursor does not belong to this list; start again without it."
 
 @pytest.fixture(scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[House]:
-    async with served_house(quick_settings(tmp_path_factory.mktemp("lists"), reconcile_interval=600)) as made:
+    async with served_house(
+        quick_settings(tmp_path_factory.mktemp("lists"), reconcile_interval=600, provision_timeout=15.0)
+    ) as made:
         await listed_trunks.fill(made)
         yield made
 

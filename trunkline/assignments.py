@@ -94,6 +94,7 @@ async def _swap(
     at = await database.now()
     try:
         async with in_transaction():
+            await leases.lock_trunks(each.trunk_id for each in (before, after) if each)
             if after and after.trunk_id and not await _lives(after.trunk_id):
                 return TRUNK_NOT_FOUND
             for trunk in sorted(trunks, key=lambda each: each.id):  # trunks before assistants, as everybody locks

@@ -6,7 +6,7 @@ holder sent has ended by then.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from typing import Any
@@ -91,3 +91,14 @@ async def held(services: Services, trunk_id: str, deadline: float) -> AsyncItera
 
 def _end(services: Services, at: datetime) -> datetime:
     return at + timedelta(seconds=CALLS_PER_LEASE * services.call_timeout)
+
+
+async def lock_trunks(trunk_ids: Iterable[str | None]) -> None:
+    """Lock the rows of trunks until the transaction ends, in one order for all.
+
+    Whoever writes an assistant does so first: the database notes at its trunks whether they are assigned, and whoever
+    removes a trunk locks it before its assistants.
+    """
+    known = sorted({trunk_id for trunk_id in trunk_ids if trunk_id})
+    if known:
+        await SipTrunk.filter(id__in=known).order_by("id").select_for_update().only("id")

@@ -130,6 +130,7 @@ async def _take_assistant_back(assistant: Assistant, outcome: str, by: Caller) -
 async def _restore(assistant: Assistant, trunk_id: str | None, outcome: str, by: Caller) -> None:
     before = assistant.previous or {}
     async with in_transaction():
+        await leases.lock_trunks([assistant.trunk_id, trunk_id])
         await history.assistant_decided(by, assistant, outcome)
         if not before:
             await assistant.delete()

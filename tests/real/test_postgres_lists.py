@@ -17,7 +17,7 @@ from tests.real.test_postgres_database import settings_of
 async def house(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> AsyncIterator[House]:
     url = await database_of_a_language(postgres)
     settings = settings_of(tmp_path_factory.mktemp("lists"), url)
-    async with served_house(replace(settings, reconcile_interval=600)) as made:
+    async with served_house(replace(settings, reconcile_interval=600, provision_timeout=15.0)) as made:
         await listed_trunks.fill(made)
         yield made
 

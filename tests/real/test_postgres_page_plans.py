@@ -20,7 +20,7 @@ ROWS_MAX = 3 * SIZE
 @pytest.fixture(scope="module")
 async def house(tmp_path_factory: pytest.TempPathFactory, postgres: Postgres) -> AsyncIterator[House]:
     url, folder = postgres.new_database(), tmp_path_factory.mktemp("plans")
-    async with served_house(replace(settings_of(folder, url), reconcile_interval=600)) as made:
+    async with served_house(replace(settings_of(folder, url), reconcile_interval=600, provision_timeout=15.0)) as made:
         await fill(made, TRUNKS)
         yield made
 
