@@ -147,7 +147,7 @@ async def test_a_size_that_is_no_int_is_refused(house: House, first: Any) -> Non
 @pytest.mark.parametrize("side", ["after", "before"])
 @pytest.mark.parametrize(
     "cursor",
-    ["", " ", "x", "null", "\x00", "\N{GRINNING FACE}", "=" * 10, "A" * 100_000, base64.b64encode(bytes(60)).decode()],
+    ["", " ", "x", "null", "\x00", "\N{GRINNING FACE}", "=" * 10, "A" * 10_000, base64.b64encode(bytes(60)).decode()],
 )
 async def test_garbage_for_a_cursor_is_refused(house: House, side: str, cursor: str) -> None:
     assert await refusal(house, **{side: cursor}) == FOREIGN
@@ -238,7 +238,7 @@ STRANGE_IDS: list[Any] = [
     7,
     "trunk_",
     "trunk",
-    "x" * 100_000,
+    "x" * 10_000,
     "\x00",
     "trunk_\x00",
     "trunk_" + "0" * 25 + "\x00",

@@ -106,7 +106,7 @@ async def test_a_lost_database_is_masked_and_unready(tmp_path: Path, postgres_ur
         assert (await house.api.client.get("/healthz")).status_code == 200
 
 
-STRANGE = ["", "\x00", "trunk_\x00", "trunk_" + "0" * 25 + "\x00", "x" * 100_000, "\N{GRINNING FACE}"]
+STRANGE = ["", "\x00", "trunk_\x00", "trunk_" + "0" * 25 + "\x00", "x" * 10_000, "\N{GRINNING FACE}"]
 
 
 async def test_a_zero_byte_never_reaches_the_database(tmp_path: Path, postgres_url: str) -> None:
