@@ -16,7 +16,8 @@ async def test_a_call(
 ) -> None:
     played = inbound_calls[case]
     wire = " ".join(played.statuses) + (" …" if played.outcome is Outcome.SILENT else "")
-    record_property("calls of a carrier", f"{case!s:45} {wire:25} {played.outcome}")
+    tries = f", called {played.tries} times" if played.tries > 1 else ""
+    record_property("calls of a carrier", f"{case!s:45} {wire:25} {played.outcome}{tries}")
     assert played.outcome == case.expected
     assert ("407" in played.statuses) == (case.authorization == "AUTH" and case.how not in NO_TRUNK)
     if case.expected is Outcome.ANSWERED:
