@@ -162,7 +162,7 @@ async def test_a_signed_body_that_is_no_webhook_is_refused(house: Posting) -> No
         ),
     )
 )
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_is_signed_is_read_or_refused(value: Any) -> None:
     try:
         event = event_in(json.dumps(value).encode(), datetime.now(UTC))
