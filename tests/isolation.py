@@ -4,6 +4,7 @@ What is another's looks exactly like what was never there: each answer is compar
 kind. An operation or a node type that is not covered fails.
 """
 
+import asyncio
 import json
 import re
 from collections import Counter
@@ -15,11 +16,15 @@ from unittest.mock import patch
 
 from tortoise.queryset import QuerySet
 
+from gql.context import Context, context_of
+from gql.schema import schema
 from models.event import Event
 from models.identifiers import new_id
 from tests.api import ASSISTANT_FIELDS, KEY, TRUNK_FIELDS, Api, codes, served_house
 from tests.test_workspaces import make_key, make_workspace, viewer
 from tests.whole_schema import Operation, Way, node_types, operations
+from trunkline.keys import Caller
+from trunkline.services import Services
 from trunkline.settings import Settings
 
 # Operations that take nothing by which another's things could be named. A new one has to be thought about.
@@ -38,7 +43,7 @@ NAMES_NOTHING = {
     "createWorkspace",
 }
 WHEN = re.compile(r'"(?:checkedAt|lastReconciledAt|lastUsedAt)":"[^"]*"')  # what goes on by itself
-SUBSCRIPTIONS: set[str] = set()  # those that are covered
+SHORTLY_SECONDS = 0.05
 CURSORS = {"after", "before"}
 OTHERS_NUMBER, OWN_NUMBER, NOBODYS_NUMBER = "+40741926265", "+40741926266", "+40741926267"
 PICTURE = f"""{{
@@ -53,6 +58,7 @@ class Tenant:
 
     api: Api
     ids: dict[str, str]
+    context: Any  # of one of its requests, for subscriptions
     marks: set[str] = field(default_factory=set)
 
 
@@ -80,7 +86,7 @@ class Attempts:
         assert answers[0] == answers[1], (operation, way, answers)
 
 
-async def tenant(api: Api, mark: str, number: str) -> Tenant:
+async def tenant(api: Api, mark: str, number: str, contexts: dict[str, Any]) -> Tenant:
     """Fill a workspace."""
     made = await api.create(phoneNumber=number, nickname=f"{mark} trunk", sipUsername=f"{mark}-user")
     assert codes(made) == [], made
@@ -99,23 +105,32 @@ async def tenant(api: Api, mark: str, number: str) -> Tenant:
     }
     voice_ids = {trunk["inboundTrunkId"], trunk["outboundTrunkId"]}
     marks = {mark, number, key["apiKey"]["prefix"], told["apiKey"]["id"], *voice_ids, *ids.values()}
-    return Tenant(api, ids, marks)
+    return Tenant(api, ids, contexts[ids["Workspace"]], marks)
 
 
 @asynccontextmanager
 async def two_workspaces(settings: Settings) -> AsyncIterator[Attempts]:
     """The default workspace is the other one; a tenant asks."""
-    async with served_house(settings) as house:
-        other = await tenant(house.holding(KEY), "zaphod", OTHERS_NUMBER)
-        made = await make_workspace(house.api, "asker")
-        yield Attempts(await tenant(house.holding(made["secret"]), "trillian", OWN_NUMBER), other)
+    contexts: dict[str, Any] = {}
+
+    def kept(services: Services, caller: Caller, *more: Any, **named: Any) -> Context:
+        context = context_of(services, caller, *more, **named)
+        contexts.setdefault(caller.workspace_id, context)
+        return context
+
+    with patch("trunkline.asgi.context_of", kept):
+        async with served_house(settings) as house:
+            other = await tenant(house.holding(KEY), "zaphod", OTHERS_NUMBER, contexts)
+            made = await make_workspace(house.api, "trillian")
+            yield Attempts(await tenant(house.holding(made["secret"]), "trillian", OWN_NUMBER, contexts), other)
 
 
 async def every_operation_looks_as_if_nothing_were_there(settings: Settings) -> Counter[str]:
     """The attempts by operation."""
     async with two_workspaces(settings) as attempts:
         assert node_types() <= attempts.other.ids.keys(), "a node type that is not covered"
-        assert {each.name for each in operations("subscription")} == SUBSCRIPTIONS
+        for operation in operations("subscription"):
+            await _listen(attempts, operation)
         before = await attempts.other.api.ask(PICTURE)
         for operation in operations("query", "mutation"):
             await _attempt(attempts, operation)
@@ -137,6 +152,39 @@ async def _attempt(attempts: Attempts, operation: Operation) -> None:
             await attempts.same(operation, way, foreign, unknown, own)
     for way in cursors:
         await attempts.same(operation, way, await _cursor(attempts.other, operation), "nonsense", {})
+
+
+async def _listen(attempts: Attempts, operation: Operation) -> None:
+    """Changes of the other's trunk are told to the other alone; to listen for one is like listening for none."""
+    places = operation.places("ID")
+    assert places, f"{operation} is not covered"
+    pairs = [
+        (way, foreign, new_id(foreign.partition("_")[0])) for way in places for foreign in attempts.other.ids.values()
+    ]
+    for way, foreign, unknown in pairs:
+        given: list[dict[Way, Any]] = [{}, {way: foreign}, {way: unknown}]
+        asking = [asyncio.create_task(_heard(attempts.asker, operation, each)) for each in given]
+        theirs = asyncio.create_task(_heard(attempts.other, operation, {}))
+        while not theirs.done():
+            await attempts.other.api.update(attempts.other.ids["SipTrunk"], nickname=new_id("zaphod"))
+            await asyncio.sleep(SHORTLY_SECONDS)
+        for each in asking:
+            each.cancel()
+        everything, of_foreign, of_unknown = await asyncio.gather(*asking, return_exceptions=True)
+        assert isinstance(everything, asyncio.CancelledError), everything
+        assert (type(of_foreign), str(of_foreign)) == (type(of_unknown), str(of_unknown))
+        assert "zaphod" in theirs.result()
+        attempts.count[str(operation)] += len(given)
+    await attempts.other.api.update(attempts.other.ids["SipTrunk"], nickname="zaphod trunk")
+
+
+async def _heard(tenant: Tenant, operation: Operation, given: dict[Way, Any]) -> str:
+    """The first thing that a subscriber is told."""
+    variables = operation.variables(given)
+    stream: Any = await schema.subscribe(operation.document(), variables, tenant.context)
+    async for result in stream:
+        return f"{result.data} {[error.message for error in result.errors or ()]}"
+    return "nothing"
 
 
 def _own(asker: Tenant, operation: Operation) -> dict[Way, Any]:

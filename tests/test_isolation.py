@@ -14,7 +14,7 @@ async def test_every_operation_looks_as_if_nothing_were_there(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:
     count = await every_operation_looks_as_if_nothing_were_there(quick_settings(tmp_path))
-    assert set(count) == {str(each) for each in operations("query", "mutation")}
+    assert set(count) == {str(each) for each in operations()}
     record_property("isolation", f"SQLite: {told(count)}")
 
 
