@@ -20,18 +20,19 @@ def operation_in_body(body: bytes) -> GraphQLRequestData:
         text = body.decode("utf-8")
     except UnicodeDecodeError:
         _refuse("The request body is not UTF-8.")
-    return _operation(_object(text, "request body") or {})
+    return operation_of(json_object(text, "request body") or {})
 
 
 def operation_in_address(parameters: Mapping[str, str]) -> GraphQLRequestData:
     """Read a GET address: the same members as query parameters, variables and extensions as JSON."""
     members: dict[str, object] = {name: parameters.get(name) for name in ("query", "operationName", "documentId")}
     for name in ("variables", "extensions"):
-        members[name] = _object(parameters[name], f"{name} parameter") if parameters.get(name) else None
-    return _operation(members)
+        members[name] = json_object(parameters[name], f"{name} parameter") if parameters.get(name) else None
+    return operation_of(members)
 
 
-def _operation(members: Mapping[str, object]) -> GraphQLRequestData:
+def operation_of(members: Mapping[str, object]) -> GraphQLRequestData:
+    """Read the members that every transport has."""
     query, name = members.get("query"), members.get("operationName")
     variables, extensions = members.get("variables"), members.get("extensions")
     if not isinstance(query, str | None) or (not (query or "").strip() and document_id_in(members) is None):
@@ -47,7 +48,8 @@ def _operation(members: Mapping[str, object]) -> GraphQLRequestData:
     return GraphQLRequestData(query, variables, name, extensions)
 
 
-def _object(text: str, what: str) -> dict[str, Any] | None:
+def json_object(text: str, what: str) -> dict[str, Any] | None:
+    """Read one JSON object, or null; `what` names it in the refusal."""
     try:
         value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         if "\\u" in text:

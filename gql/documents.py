@@ -1,7 +1,8 @@
 """Documents parsed and validated once: a bounded cache by text, and the Strawberry schema that works through it."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from contextlib import aclosing
 from copy import copy
 from dataclasses import dataclass
 from typing import Any, cast
@@ -20,6 +21,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.config import StrawberryConfig
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+from strawberry.types.execution import PreExecutionError
 
 from gql.limits import MAX_TOKENS, refuse_costly, refuse_long
 from gql.observed import observe_operations
@@ -162,13 +164,16 @@ class Schema(strawberry.Schema):
         self,
         query: type,
         mutation: type | None = None,
+        subscription: type | None = None,
         *,
         types: Iterable[type] = (),
         config: StrawberryConfig | None = None,
         extensions: Iterable[type[SchemaExtension]] = (),
         prepare: Callable[[GraphQLSchema], None] = lambda _schema: None,
     ) -> None:
-        super().__init__(query, mutation, types=types, config=config, extensions=[*extensions, OpenDocument])
+        super().__init__(
+            query, mutation, subscription, types=types, config=config, extensions=[*extensions, OpenDocument]
+        )
         prepare(self._schema)
         observe_operations(self._schema)  # last, so that it sees what the others refuse
         self.documents = Documents(self._schema)
@@ -198,6 +203,21 @@ class Schema(strawberry.Schema):
         if result.errors:
             result.errors = [self.request_errors.rebuilt(error) for error in result.errors]
         return result
+
+    async def stream(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  # as Strawberry declares it
+        """Run a subscription; the errors of each result are rebuilt."""
+        return self._rebuilt(await super().stream(*args, **options))
+
+    async def _rebuilt(self, results: Any) -> AsyncIterator[Any]:  # noqa: ANN401  # as above
+        try:
+            async with aclosing(results):
+                async for result in results:
+                    if result.errors:
+                        result.errors = [self.request_errors.rebuilt(error) for error in result.errors]
+                    yield result
+        except GraphQLError as error:  # raised by what refuses a document before it is run
+            self.process_errors([error])
+            yield PreExecutionError(data=None, errors=[self.request_errors.rebuilt(error)])
 
     def process_errors(self, errors: list[GraphQLError], execution_context: object = None) -> None:  # noqa: ARG002
         """Log errors without the source excerpt and the values that Strawberry would log."""

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 from cross_web import AsyncHTTPRequestAdapter
 from starlette.requests import ClientDisconnect, Request
@@ -22,10 +22,15 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types import ExecutionResult
 from strawberry.types.graphql import OperationType
 
+from gql import event_stream
 from gql.bodies import BodyError, operation_in_address, operation_in_body
 from gql.documents import Schema
+from gql.event_stream import EventStream
 from gql.guard import POLICY_VIOLATION, request_id_of
 from gql.request_errors import RequestError
+from gql.socket import Socket
+from gql.streams import Streams
+from trunkline import keys
 
 MODERN = "application/graphql-response+json"
 PLAIN = "application/json"
@@ -37,6 +42,7 @@ CLOSE = {"connection": "close"}  # what is left of the body is not worth reading
 UTF_8 = {"", "utf-8", "utf8"}
 
 Caller = TypeVar("Caller")
+SUBSCRIBE_BY = "Subscriptions need graphql-transport-ws, or Accept: text/event-stream."
 
 
 class RefusedError(Exception):
@@ -60,6 +66,7 @@ class Endpoint(GraphQL[Any, None], Generic[Caller]):
     authenticate   gets the Authorization header; None: no such caller, 401
     make_context   gets the caller and the request id; what it makes is `info.context`
     seconds_to_wait  counts a request of the caller; more than 0: it is refused with 429; None: no limit
+    streams        carries subscriptions over web sockets and server-sent events; None: there are none
     page           the HTML file shown to browsers; None: no page
     """
 
@@ -71,19 +78,22 @@ class Endpoint(GraphQL[Any, None], Generic[Caller]):
         make_context: Callable[[Caller, str], object],
         seconds_to_wait: Callable[[Caller], Awaitable[int]] | None = None,
         page: Path | None = None,
+        streams: Streams | None = None,
         max_body: int = MAX_BODY,
         body_timeout: float = BODY_TIMEOUT,
     ) -> None:
         super().__init__(schema, graphql_ide=None, subscription_protocols=(), multipart_uploads_enabled=False)
         self.documents = schema.documents
         self.authenticate, self.make_context, self.page = authenticate, make_context, page
-        self.seconds_to_wait = seconds_to_wait
+        self.seconds_to_wait, self.streams = seconds_to_wait, streams
         self.max_body, self.body_timeout = max_body, body_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "websocket":
-            return await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+            if self.streams is None:
+                return await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+            return await Socket(WebSocket(scope, receive, send), self.streams).serve()
         request = Request(scope, bounded(receive, self.max_body, self.body_timeout))
         try:
             response = await self._respond(request)
@@ -104,10 +114,17 @@ class Endpoint(GraphQL[Any, None], Generic[Caller]):
         if caller is None:
             message = "An API key is required, as the header: Authorization: Bearer tl_…"
             raise RefusedError(UNAUTHORIZED, message, {"www-authenticate": "Bearer"})
+        if self.streams and event_stream.MEDIA_TYPE in accepted(request):
+            return await self._streamed(request, cast("keys.Caller", caller), self.streams)
         if self.seconds_to_wait and (seconds := await self.seconds_to_wait(caller)):
             raise too_many(seconds)
         context = self.make_context(caller, request_id_of(request.scope))
         return await self.run(request, context=context, root_value=None)
+
+    async def _streamed(self, request: Request, caller: keys.Caller, streams: Streams) -> Response:
+        if refusal := await streams.refusal(caller):
+            raise RefusedError(TOO_MANY, refusal.message, extensions=refusal.extensions)
+        return EventStream(streams, caller, await self.parse_http_body(self.request_adapter_class(request)))
 
     def should_render_graphql_ide(self, request: object) -> bool:  # noqa: ARG002  # Strawberry's signature
         """Never Strawberry's page: it loads from elsewhere."""
@@ -142,14 +159,14 @@ class Endpoint(GraphQL[Any, None], Generic[Caller]):
                 variable_values=request_data.variables,
                 context_value=context,
                 operation_name=request_data.operation_name,
-                allowed_operation_types=OperationType.from_http(request_adapter.method),
+                allowed_operation_types=OperationType.from_http(request_adapter.method) - {OperationType.SUBSCRIPTION},
             )
         except (MissingQueryError, CannotGetOperationTypeError):
             raise RefusedError(BAD_REQUEST, "The document has no such operation.") from None
         except InvalidOperationTypeError as error:
             if error.operation_type is OperationType.MUTATION:
                 raise RefusedError(NOT_ALLOWED, "Mutations are sent by POST.", {"allow": "POST"}) from None
-            raise RefusedError(BAD_REQUEST, "Subscriptions are not offered here.") from None
+            raise RefusedError(BAD_REQUEST, SUBSCRIBE_BY) from None
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """Carry the negotiated media type to where the answer is made."""
@@ -183,8 +200,12 @@ def too_many(seconds: int) -> RefusedError:
 
 def media_type_for(request: Request | WebSocket) -> str:
     """Choose the modern type when the client asks for it by name, else JSON (the draft's rule for a missing Accept)."""
-    wanted = [part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")]
-    return MODERN if MODERN in wanted else PLAIN
+    return MODERN if MODERN in accepted(request) else PLAIN
+
+
+def accepted(request: Request | WebSocket) -> list[str]:
+    """The media types that a client names."""
+    return [part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")]
 
 
 def asks_for_page(request: Request) -> bool:

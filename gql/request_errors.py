@@ -11,12 +11,15 @@ from typing import NoReturn
 
 import structlog
 from graphql import FieldNode, GraphQLError, GraphQLSchema
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from structlog.contextvars import get_contextvars
 
 from gql.wording import INVALID, Wording
 from trunkline.observation import current
 
 ROOT = Path(__file__).resolve().parents[1]
+ONLY_SUBSCRIPTIONS = "Only subscriptions are run here; send queries and mutations by POST."
+NO_SUCH_OPERATION = "The document has no such operation."
 INTERNAL = "Internal error. Please report the request id {}."
 log = structlog.stdlib.get_logger("gql")
 
@@ -60,6 +63,10 @@ class RequestErrors:
         """What a client may read; None when the failure is ours."""
         if own := _own(error):
             return own.message
+        if isinstance(error.original_error, InvalidOperationTypeError):
+            return ONLY_SUBSCRIPTIONS
+        if isinstance(error.original_error, CannotGetOperationTypeError):
+            return NO_SUCH_OPERATION
         unexpected = error.original_error is not None and not isinstance(error.original_error, GraphQLError)
         if error.path is not None:
             return None if unexpected else self.wording.of_argument(error.message)

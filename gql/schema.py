@@ -10,6 +10,7 @@ from gql import event as events
 from gql import inbound_explanation, voice
 from gql import provider as known_providers
 from gql import sip_trunk as trunks
+from gql import sip_trunk_change as changes
 from gql import sip_trunk_changing as changing
 from gql import sip_trunk_creating as creating
 from gql import workspace as workspaces
@@ -189,9 +190,21 @@ class Mutation:
     )
 
 
+@strawberry.type(description="Watching: over graphql-transport-ws, or as server-sent events.")
+class Subscription:
+    """Every subscription there is."""
+
+    sip_trunk_changed = strawberry.subscription(
+        changes.resolve_changed,
+        description="Each change of a trunk, or of every trunk of your workspace, as it happens. Subscribe first, then "
+        "query: nothing is repeated of what happened before.",
+    )
+
+
 schema = Schema(
     query=Query,
     mutation=Mutation,
+    subscription=Subscription,
     types=[trunks.SipTrunk, assistants.Assistant, workspaces.Workspace, workspaces.ApiKey, events.SipTrunkEvent],
     config=StrawberryConfig(scalar_map={Secret: SECRET, datetime: DATE_TIME}),
     extensions=[BehindTheWall],

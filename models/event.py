@@ -1,5 +1,7 @@
 """What happened, append-only: who changed what, when, and how it ended. Field names, never values."""
 
+from enum import StrEnum
+
 from tortoise import fields
 from tortoise.fields import OnDelete
 from tortoise.models import Model
@@ -11,6 +13,32 @@ ACTOR_MAX = 64
 ACTION_MAX = 48
 OUTCOME_MAX = 48
 REQUEST_ID_MAX = 128
+
+
+class Action(StrEnum):
+    """What happens to trunks and assistants. A change that needs the voice backend is requested first, then ended."""
+
+    TRUNK_CREATED = "sip_trunk.created"
+    TRUNK_PROVISIONED = "sip_trunk.provisioned"
+    TRUNK_ADOPTED = "sip_trunk.adopted"
+    TRUNK_UPDATE_REQUESTED = "sip_trunk.update_requested"
+    TRUNK_UPDATED = "sip_trunk.updated"
+    TRUNK_REPROVISION_REQUESTED = "sip_trunk.reprovision_requested"
+    TRUNK_REPROVISIONED = "sip_trunk.reprovisioned"
+    TRUNK_DEGRADED = "sip_trunk.degraded"
+    TRUNK_RECOVERED = "sip_trunk.recovered"
+    TRUNK_DELETE_REQUESTED = "sip_trunk.delete_requested"
+    TRUNK_DELETED = "sip_trunk.deleted"
+    ASSISTANT_ADOPTED = "assistant.adopted"
+    ASSISTANT_CREATE_REQUESTED = "assistant.create_requested"
+    ASSISTANT_CREATED = "assistant.created"
+    ASSISTANT_UPDATE_REQUESTED = "assistant.update_requested"
+    ASSISTANT_UPDATED = "assistant.updated"
+    ASSISTANT_UNASSIGNED = "assistant.unassigned"
+    ASSISTANT_DELETE_REQUESTED = "assistant.delete_requested"
+    ASSISTANT_DELETED = "assistant.deleted"
+    KEYRING_ROTATED = "keyring.rotated"
+    KEYRING_DROPPED = "keyring.dropped"
 
 
 class Event(Model):

@@ -5,14 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from models.event import Event
+from models.event import Action, Event
 from models.identifiers import new_id
 from models.workspace import Installation, Workspace
 from tests.api import quick_settings, served_house
 from tests.commands import output
 from tests.event_cases import ALL, EVENTS, NODE, Case, trunk_of
 from trunkline import database, events
-from trunkline.events import Action
 
 
 @pytest.mark.parametrize("case", ALL)

@@ -117,7 +117,8 @@ def rotate_keyring() -> None:
     The ring's file gets a new key by itself. With TRUNKLINE_SECRET_KEYS put the new key behind the others first and
     restart every server, then in front and restart again: all have to know a key before one of them writes with it.
     """
-    from trunkline.events import Action, by_itself, record
+    from models.event import Action
+    from trunkline.events import by_itself, record
     from trunkline.rotation import new_key, rotate, uses
     from trunkline.start import ring_file, started
 
@@ -141,7 +142,8 @@ def rotate_keyring() -> None:
 @click.argument("key_id")
 def drop_key(key_id: str) -> None:
     """Take a key out of the ring's file, when nothing needs it any more."""
-    from trunkline.events import Action, by_itself, record
+    from models.event import Action
+    from trunkline.events import by_itself, record
     from trunkline.rotation import RotationError, drop
     from trunkline.start import ring_file, started
 

@@ -13,11 +13,12 @@ from tortoise.exceptions import IntegrityError
 from tortoise.transactions import in_transaction
 
 from models.assistant import Assistant, AssistantType
+from models.event import Action
 from models.identifiers import is_id, new_id
 from models.sip_trunk import RetiredTrunk, SipTrunk, TrunkStatus
 from models.trunk_leg import LegKind, LegState, TrunkLeg
 from trunkline import claims, database
-from trunkline.events import Action, by_itself, record
+from trunkline.events import by_itself, record
 from trunkline.found_trunks import Change, Found, Said, changes_between, draft_of, paired, rules_of
 from trunkline.keys import Caller
 from trunkline.legs import wanted_legs

@@ -5,13 +5,14 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
@@ -21,11 +22,13 @@ from gql.documents import Schema
 from gql.endpoint import Endpoint
 from gql.guard import Guard, request_id_of
 from gql.schema import schema
+from gql.streams import Streams
 from gql.trusted import read_trusted
 from models.secret import Keyring
-from trunkline import calling, calls, database, names, probing, webhooks
+from trunkline import calling, calls, database, following, names, probing, webhooks
+from trunkline.feed import Ending, Subscription
 from trunkline.key_use import KeyUse
-from trunkline.keys import Caller, authenticate
+from trunkline.keys import Caller, authenticate, still_works
 from trunkline.limits import RequestLimit
 from trunkline.metrics import Metrics
 from trunkline.observation import current
@@ -107,7 +110,7 @@ async def opened_services(
     """The same with the reconciler running."""
     async with services_of(settings, start, voice, tracer) as services:
         await take_claims_over(settings)
-        watches = (names.watch, probing.watch, calls.watch, calling.watch)
+        watches = (names.watch, probing.watch, calls.watch, calling.watch, following.follow, following.watch_keys)
         works = (Reconciler(services).run(), *(watch(services) for watch in watches))
         loops = [asyncio.create_task(work) for work in works]
         try:
@@ -154,6 +157,7 @@ class Served:
     app: ASGIApp
     key_file: Path | None
     metrics: ASGIApp  # by itself, for an address of its own
+    stop: Callable[[], None] = lambda: None  # ends the subscriptions, which would keep the server from ending
 
 
 @asynccontextmanager
@@ -167,7 +171,8 @@ async def served(settings: Settings, voice: OpenVoice = open_voice, tracer: Trac
         key_file = await ensure_keys(settings, start)
         services = await stack.enter_async_context(opened_services(settings, start, voice, tracer))
         scrape = Scrape(services)
-        yield Served(_app(services, spoken, scrape), key_file, scrape.alone())
+        stop = partial(services.feed.end, Ending.STOPPING)
+        yield Served(_app(services, spoken, scrape), key_file, scrape.alone(), stop)
 
 
 def _app(services: Services, spoken: Schema, scrape: Scrape) -> ASGIApp:
@@ -178,15 +183,19 @@ def _app(services: Services, spoken: Schema, scrape: Scrape) -> ASGIApp:
             use.note(caller.key_id)
         return caller
 
-    def context(caller: Caller, request_id: str) -> Context:
+    def context(caller: Caller, request_id: str, subscription: Subscription | None = None) -> Context:
         current().key_id = caller.key_id
-        return context_of(services, caller, request_id)
+        return context_of(services, caller, request_id, subscription)
 
     limit = RequestLimit(services.settings.limit_requests_per_minute)
 
     async def seconds_to_wait(caller: Caller) -> int:
         return await limit.seconds_to_wait(caller.workspace_id)
 
+    async def works(caller: Caller) -> bool:
+        return await still_works(caller.key_id)
+
+    streams = Streams(spoken, known, works, context, seconds_to_wait)
     readiness = Readiness(services)
     page = None if spoken.documents.trusted else PAGE / "index.html"  # which asks for what no list holds
     endpoint = Endpoint(
@@ -195,9 +204,11 @@ def _app(services: Services, spoken: Schema, scrape: Scrape) -> ASGIApp:
         authenticate=known,
         make_context=context,
         seconds_to_wait=seconds_to_wait,
+        streams=streams,
     )
-    routes: list[Route | Mount] = [
+    routes: list[Route | WebSocketRoute | Mount] = [
         Route("/graphql", endpoint),
+        WebSocketRoute("/graphql", endpoint),
         Mount("/graphiql", GZipMiddleware(StaticFiles(directory=PAGE))),
         Route("/healthz", _healthz, methods=["GET"]),
         Route("/readyz", readiness.answer, methods=["GET"]),

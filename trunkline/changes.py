@@ -9,13 +9,14 @@ from tortoise.exceptions import IntegrityError
 from tortoise.transactions import in_transaction
 
 from models.assistant import Assistant
+from models.event import Action
 from models.secret import KeyringError, Secret
 from models.sip_trunk import InboundAuthorizationType, SipTrunk, SipTrunkType, TrunkStatus
 from models.trunk_leg import LegKind
 from trunkline import claims, database, leases, presets, probing
 from trunkline.causes import CERTAIN, problem_of
 from trunkline.converge import UNREADABLE, converge
-from trunkline.events import SUCCEEDED, Action, input_name, record
+from trunkline.events import SUCCEEDED, input_name, record
 from trunkline.history import UNMADE
 from trunkline.keys import Caller
 from trunkline.legs import content, password_place, wanted_legs

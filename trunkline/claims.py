@@ -15,13 +15,14 @@ from tortoise.expressions import Q
 from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
 
+from models.event import Action
 from models.identifiers import new_id
 from models.secret import key_id_of
 from models.sip_trunk import HIDDEN, CalledText, RetiredTrunk, SipTrunk, TrunkStatus
 from models.trunk_leg import TrunkLeg
 from trunkline import database
 from trunkline.causes import NUMBER_IN_USE
-from trunkline.events import Action, record
+from trunkline.events import record
 from trunkline.idempotency import BoundKey
 from trunkline.keys import Caller
 from trunkline.leases import NO_LEASE

@@ -3,13 +3,14 @@
 import asyncio
 from dataclasses import dataclass, fields
 
+from models.event import Action
 from models.secret import Secret
 from models.sip_trunk import SipTrunk
 from models.trunk_leg import LegKind, LegState, TrunkLeg
 from trunkline import claims, database, idempotency, probing
 from trunkline.causes import problem_of
 from trunkline.claims import Busy, Claim, Order
-from trunkline.events import Action, record
+from trunkline.events import record
 from trunkline.idempotency import BoundKey
 from trunkline.keys import Caller
 from trunkline.legs import content, wanted_legs

@@ -4,45 +4,18 @@ Names of fields, never values: of a secret not even its length. docs/events.md l
 """
 
 from collections.abc import Iterable
-from enum import StrEnum
 
 from tortoise.queryset import QuerySet
 
 from models.event import Event
 from models.identifiers import is_id, new_id
-from trunkline import database
+from trunkline import database, feed
 from trunkline.keys import Caller
 
 SUCCEEDED = "SUCCEEDED"
 RECONCILER = "reconciler"
 EVENT = "evt"
 TRUNK_IDS = "trunk_"
-
-
-class Action(StrEnum):
-    """What happens to trunks and assistants. A change that needs the voice backend is requested first, then ended."""
-
-    TRUNK_CREATED = "sip_trunk.created"
-    TRUNK_PROVISIONED = "sip_trunk.provisioned"
-    TRUNK_ADOPTED = "sip_trunk.adopted"
-    TRUNK_UPDATE_REQUESTED = "sip_trunk.update_requested"
-    TRUNK_UPDATED = "sip_trunk.updated"
-    TRUNK_REPROVISION_REQUESTED = "sip_trunk.reprovision_requested"
-    TRUNK_REPROVISIONED = "sip_trunk.reprovisioned"
-    TRUNK_DEGRADED = "sip_trunk.degraded"
-    TRUNK_RECOVERED = "sip_trunk.recovered"
-    TRUNK_DELETE_REQUESTED = "sip_trunk.delete_requested"
-    TRUNK_DELETED = "sip_trunk.deleted"
-    ASSISTANT_ADOPTED = "assistant.adopted"
-    ASSISTANT_CREATE_REQUESTED = "assistant.create_requested"
-    ASSISTANT_CREATED = "assistant.created"
-    ASSISTANT_UPDATE_REQUESTED = "assistant.update_requested"
-    ASSISTANT_UPDATED = "assistant.updated"
-    ASSISTANT_UNASSIGNED = "assistant.unassigned"
-    ASSISTANT_DELETE_REQUESTED = "assistant.delete_requested"
-    ASSISTANT_DELETED = "assistant.deleted"
-    KEYRING_ROTATED = "keyring.rotated"
-    KEYRING_DROPPED = "keyring.dropped"
 
 
 async def record(  # noqa: PLR0913  # each by its name
@@ -64,7 +37,7 @@ async def record(  # noqa: PLR0913  # each by its name
         changed_fields: GraphQL names of the fields that changed, or the columns behind them.
         outcome: SUCCEEDED, or the code of the problem.
     """
-    return await Event.create(
+    event = await Event.create(
         id=new_id(EVENT),
         workspace_id=caller.workspace_id,
         at=await database.now(),
@@ -76,6 +49,8 @@ async def record(  # noqa: PLR0913  # each by its name
         outcome=outcome,
         request_id=caller.request_id,
     )
+    feed.tell(event)
+    return event
 
 
 def events_of(workspace_id: str, trunk_id: str | None = None) -> QuerySet[Event]:

@@ -6,9 +6,10 @@ from typing import Any
 from tortoise.transactions import in_transaction
 
 from models.assistant import Assistant
+from models.event import Action
 from models.sip_trunk import SipTrunk, TrunkStatus
 from trunkline.causes import CODES
-from trunkline.events import SUCCEEDED, Action, by_itself, record
+from trunkline.events import SUCCEEDED, by_itself, record
 from trunkline.keys import Caller
 from trunkline.problems import Code
 from trunkline.voice import VoiceCause, VoiceError

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import structlog
 
 from models.secret import Keyring
+from trunkline.feed import Feed
 from trunkline.metrics import Metrics
 from trunkline.pace import Pace
 from trunkline.resolver import Resolver
@@ -102,6 +103,7 @@ class Services:
     health: Health = field(default_factory=Health)
     metrics: Metrics = field(default_factory=Metrics)
     tracer: Tracer = UNTRACED
+    feed: Feed = field(default_factory=Feed)
     work: asyncio.Event = field(default_factory=asyncio.Event)  # set: the reconciler has something to do at once
     stopping: asyncio.Event = field(default_factory=asyncio.Event)  # set: the loops end with what they are at
     pace: Pace = field(default_factory=Pace)
@@ -120,8 +122,8 @@ class Services:
             task.cancel()
             stop.cancel()
 
-    async def rest(self, seconds: float) -> None:
-        """Wait, unless the process is about to end."""
+    async def rest(self, seconds: float, until: asyncio.Event | None = None) -> None:
+        """Wait, unless the process is about to end or the event is set."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self.stopping.wait()
+                await (self.unless_stopping(until.wait()) if until else self.stopping.wait())

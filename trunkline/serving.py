@@ -7,17 +7,20 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
 import uvicorn
 from starlette.types import ASGIApp
 
+from gql.endpoint import MAX_BODY
 from trunkline.asgi import Served, served
 from trunkline.log import configure_log
 from trunkline.settings import Address, SettingError, Settings
 from trunkline.start import first_key
 from trunkline.tracing import UNTRACED, Tracer
 
+PING_SECONDS = 20  # between two pings, and for the answer to one: below the idle time-outs of proxies
+UNREAD_SECONDS = 30  # a client that takes nothing for so long is cut off, by the kernel
 GRACE_SECONDS = 30  # longer than any creation, so that a stop cuts none off
 REQUEST_HEAD_MAX = 32 * 1024  # bytes
 MAIN_SETTINGS = ("TRUNKLINE_HOST", "TRUNKLINE_PORT")
@@ -27,7 +30,19 @@ TRACE_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PRO
 
 
 class Server(uvicorn.Server):
-    """uvicorn without its own signal handling, which ends the process before our own resources are closed."""
+    """uvicorn without its own signal handling, which ends the process before our own resources are closed.
+
+    `stop` is called first when it ends: it would wait for streams that never end by themselves.
+    """
+
+    def __init__(self, config: uvicorn.Config, stop: Callable[[], None]) -> None:
+        super().__init__(config)
+        self.stop = stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, then everything as usual."""
+        self.stop()
+        await super().shutdown(sockets)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -92,7 +107,7 @@ async def _serve(settings: Settings, tracer: Tracer) -> None:
         async with served(settings, tracer=tracer) as running:
             _greet(settings, running, listener.getsockname()[1])
             async with _beside(running.metrics, metrics_listener):
-                await Server(_config(running.app)).serve(sockets=[listener])
+                await Server(_config(running.app), running.stop).serve(sockets=[listener])
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
@@ -104,6 +119,11 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         server_header=False,
         h11_max_incomplete_event_size=REQUEST_HEAD_MAX,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        ws="websockets-sansio",
+        ws_max_size=MAX_BODY,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
+        ws_per_message_deflate=False,  # messages are short, and its state would be most of what a socket needs
     )
 
 
@@ -129,6 +149,8 @@ def _listening(address: Address, host_setting: str, port_setting: str) -> Iterat
     # proto is named so that asyncio turns Nagle's algorithm off: 45 ms less per answer
     with socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux, where accepted sockets inherit it
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD_SECONDS * 1000)
         try:
             listener.bind((address.host.strip("[]"), address.port))
             listener.listen(1024)

@@ -11,11 +11,12 @@ from tortoise.exceptions import IntegrityError
 from tortoise.transactions import in_transaction
 
 from models.assistant import Assistant
+from models.event import Action
 from models.sip_trunk import CalledText, RetiredTrunk, SipTrunk, TrunkStatus
 from models.trunk_leg import LegKind, LegState, TrunkLeg
 from trunkline import database, history, leases
 from trunkline.causes import CODES, DEFINITE
-from trunkline.events import Action, record
+from trunkline.events import record
 from trunkline.keys import Caller
 from trunkline.legs import own_text_keys
 from trunkline.services import Services

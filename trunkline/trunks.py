@@ -9,13 +9,14 @@ from tortoise.queryset import QuerySet
 from tortoise.transactions import in_transaction
 
 from models.assistant import Assistant
+from models.event import Action
 from models.identifiers import is_id
 from models.sip_trunk import HIDDEN, SipTrunk, TrunkStatus
 from models.trunk_leg import LegState, TrunkLeg
 from trunkline import claims, database, idempotency, leases
 from trunkline.causes import problem_of
 from trunkline.converge import converge
-from trunkline.events import SUCCEEDED, Action, record
+from trunkline.events import SUCCEEDED, record
 from trunkline.history import assistant_bereft
 from trunkline.keys import Caller
 from trunkline.presets import filled

@@ -1,0 +1,82 @@
+"""Subscriptions over whichever transport: who may open how many, and how one is run. Transports carry its results."""
+
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from strawberry.http import GraphQLRequestData
+from strawberry.types import ExecutionResult
+from strawberry.types.graphql import OperationType
+
+from gql.documents import Schema
+from gql.request_errors import RequestError
+from trunkline.feed import Subscription
+from trunkline.keys import Caller
+from trunkline.problems import Code
+
+IN_ALL = 5_000  # subscriptions of this process: about 100 MB
+PER_WORKSPACE = 2_000  # so that one workspace leaves room for others
+CLOSE_SECONDS = 5.0  # for what is under way to end by itself; whoever sends to a client that reads nothing would not
+SOCKETS_MOST = 5_000  # web sockets, also those that have not said yet who they are
+
+
+@dataclass(slots=True)
+class Streams:
+    """What the transports share.
+
+    authenticate     gets what an Authorization header holds; None: no such caller
+    still_works      whether the caller's key does
+    make_context     gets the caller, the request id, and the subscription
+    seconds_to_wait  counts a request of the caller; more than 0: it is refused
+    """
+
+    schema: Schema
+    authenticate: Callable[[str | None], Awaitable[Caller | None]]
+    still_works: Callable[[Caller], Awaitable[bool]]
+    make_context: Callable[[Caller, str, Subscription], object]
+    seconds_to_wait: Callable[[Caller], Awaitable[int]]
+    sockets: int = 0
+    open: Counter[str] = field(default_factory=Counter)
+
+    async def refusal(self, caller: Caller) -> RequestError | None:
+        """Why the caller may not open one more right now."""
+        if seconds := await self.seconds_to_wait(caller):
+            told = {"code": Code.RATE_LIMITED, "retryAfter": seconds}
+            return RequestError(f"Too many requests of this workspace; go on in {seconds} s.", extensions=told)
+        if self.open.total() >= IN_ALL or self.open[caller.workspace_id] >= PER_WORKSPACE:
+            return RequestError("Too many subscriptions are open.", extensions={"code": Code.LIMIT_REACHED})
+        return None
+
+    @contextmanager
+    def seat(self, caller: Caller) -> Iterator[None]:
+        """Count one subscription for as long as the block runs."""
+        tenant = caller.workspace_id
+        self.open[tenant] += 1
+        try:
+            yield
+        finally:
+            self.open[tenant] -= 1
+            if not self.open[tenant]:
+                del self.open[tenant]
+
+    async def results(
+        self, request_id: str, asked: GraphQLRequestData, subscription: Subscription
+    ) -> "AsyncIterator[ExecutionResult]":
+        """Run a subscription; RequestError when its document is not trusted. Other refusals are its first result."""
+        text = self.schema.documents.text_of({"query": asked.query, "extensions": asked.extensions})
+        results: AsyncIterator[ExecutionResult] = await self.schema.stream(
+            text,
+            variable_values=asked.variables,
+            context_value=self.make_context(subscription.caller, request_id, subscription),
+            operation_name=asked.operation_name,
+            allowed_operation_types=(OperationType.SUBSCRIPTION,),
+        )
+        return results
+
+
+def told(result: ExecutionResult) -> dict[str, Any]:
+    """A result as a client reads it."""
+    errors = {"errors": [error.formatted for error in result.errors]} if result.errors else {}
+    return {"data": result.data, **errors}
