@@ -42,6 +42,8 @@ CLOSE = {"connection": "close"}  # what is left of the body is not worth reading
 UTF_8 = {"", "utf-8", "utf8"}
 
 Caller = TypeVar("Caller")
+# Who takes one of these beside event streams, as urql does by itself, gets them for queries and mutations.
+JSON_TYPES = frozenset({MODERN, PLAIN, "application/*", "*/*"})
 SUBSCRIBE_BY = "Subscriptions need graphql-transport-ws, or Accept: text/event-stream."
 
 
@@ -58,6 +60,14 @@ class RefusedError(Exception):
         super().__init__(message)
         self.status, self.headers = status, headers or {}
         self.error = {"message": message} | ({"extensions": extensions} if extensions else {})
+
+
+class SubscriptionError(Exception):
+    """A subscription where queries and mutations are run: a stream, for a client that takes one."""
+
+    def __init__(self, asked: GraphQLRequestData) -> None:
+        super().__init__()
+        self.asked = asked
 
 
 class Endpoint(GraphQL[Any, None], Generic[Caller]):
@@ -114,17 +124,24 @@ class Endpoint(GraphQL[Any, None], Generic[Caller]):
         if caller is None:
             message = "An API key is required, as the header: Authorization: Bearer tl_…"
             raise RefusedError(UNAUTHORIZED, message, {"www-authenticate": "Bearer"})
-        if self.streams and event_stream.MEDIA_TYPE in accepted(request):
-            return await self._streamed(request, cast("keys.Caller", caller), self.streams)
+        streams = self.streams if event_stream.MEDIA_TYPE in accepted(request) else None
+        if streams and not JSON_TYPES.intersection(accepted(request)):
+            asked = await self.parse_http_body(self.request_adapter_class(request))
+            return await self._streamed(streams, cast("keys.Caller", caller), asked)
         if self.seconds_to_wait and (seconds := await self.seconds_to_wait(caller)):
             raise too_many(seconds)
         context = self.make_context(caller, request_id_of(request.scope))
-        return await self.run(request, context=context, root_value=None)
+        try:
+            return await self.run(request, context=context, root_value=None)
+        except SubscriptionError as subscription:
+            if streams is None:
+                raise RefusedError(BAD_REQUEST, SUBSCRIBE_BY) from None
+            return await self._streamed(streams, cast("keys.Caller", caller), subscription.asked)
 
-    async def _streamed(self, request: Request, caller: keys.Caller, streams: Streams) -> Response:
+    async def _streamed(self, streams: Streams, caller: keys.Caller, asked: GraphQLRequestData) -> Response:
         if refusal := await streams.refusal(caller):
             raise RefusedError(TOO_MANY, refusal.message, extensions=refusal.extensions)
-        return EventStream(streams, caller, await self.parse_http_body(self.request_adapter_class(request)))
+        return EventStream(streams, caller, asked)
 
     def should_render_graphql_ide(self, request: object) -> bool:  # noqa: ARG002  # Strawberry's signature
         """Never Strawberry's page: it loads from elsewhere."""
@@ -166,7 +183,7 @@ class Endpoint(GraphQL[Any, None], Generic[Caller]):
         except InvalidOperationTypeError as error:
             if error.operation_type is OperationType.MUTATION:
                 raise RefusedError(NOT_ALLOWED, "Mutations are sent by POST.", {"allow": "POST"}) from None
-            raise RefusedError(BAD_REQUEST, SUBSCRIBE_BY) from None
+            raise SubscriptionError(request_data) from None
 
     async def get_sub_response(self, request: Request | WebSocket) -> Response:
         """Carry the negotiated media type to where the answer is made."""

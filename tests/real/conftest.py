@@ -29,14 +29,16 @@ from tests.real.servers import (
     running_sip,
 )
 from tests.real.sipp import Carrier
-from tests.server_process import ServerProcess
+from tests.server_process import ROOT, ServerProcess
 
-NODE_COMMANDS = Path(__file__).parent / "node" / "node_modules" / ".bin"
+NODE_FOLDERS = (Path(__file__).parent / "node", ROOT / "examples" / "web")
+NODE_COMMANDS = os.pathsep.join(str(folder / "node_modules" / ".bin") for folder in NODE_FOLDERS)
 INSTALLED_BY = {
     "node": "apt-get install nodejs",
     "sipp": "apt-get install sip-tester",
     "baresip": "apt-get install baresip-core",
     "playwright-core": "npm ci --prefix tests/real/node",
+    "vite": "npm ci --prefix examples/web",
 }
 
 

@@ -1,12 +1,9 @@
 // node page.mjs URL [SCREENSHOT]: opens the page in Chromium, runs every tab, and prints as JSON what it saw.
-import { chromium } from 'playwright-core';
+import { launch } from './browser.mjs';
 
-// As root there is no sandbox; the rest keeps Chromium itself from looking for its maker's servers.
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync'];
 const [url, screenshot] = process.argv.slice(2);
 
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium', args: FLAGS });
+const browser = await launch();
 const context = await browser.newContext({ viewport: { width: 1280, height: 760 }, colorScheme: 'light' });
 const page = await context.newPage();
 page.setDefaultTimeout(20_000);
