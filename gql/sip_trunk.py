@@ -49,6 +49,11 @@ def _leg(kind: LegKind, description: str) -> StrawberryField:
     return strawberry.field(resolver, description=description)
 
 
+def _edge(root: strawberry.Parent[model.SipTrunk], info: Info) -> SipTrunkLeg | None:
+    has_it = any(leg.kind is LegKind.EDGE for leg in root.legs)
+    return leg_of(root, LegKind.EDGE, info.context.services.health) if root.outbound_proxy or has_it else None
+
+
 def _assistants(root: strawberry.Parent[model.SipTrunk]) -> list[Assistant]:
     return cast("list[Assistant]", sorted(root.assistants, key=lambda each: each.id))
 
@@ -90,6 +95,7 @@ class SipTrunk(Node):
     outbound_trunk_id = _voice_id(LegKind.OUTBOUND, 'The voice backend\'s id of the outbound leg, "ST_…".')
     inbound = _leg(LegKind.INBOUND, "The inbound leg at the voice backend.")
     outbound = _leg(LegKind.OUTBOUND, "The outbound leg at the voice backend.")
+    edge = strawberry.field(_edge, description="Its route at the edge; null unless outbound calls go out there.")
     revision: int = strawberry.field(
         description="One more with every accepted change by a client; refusals, dry runs, assignments and repairs "
         "leave it."

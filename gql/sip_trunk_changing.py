@@ -40,7 +40,7 @@ class SipTrunkChangePlan:
     """Made from trunkline.changes.Plan."""
 
     inbound: LegAction = strawberry.field(description="What the inbound leg needs.")
-    outbound: LegAction = strawberry.field(description="What the outbound leg needs.")
+    outbound: LegAction = strawberry.field(description="What the outbound leg needs, its route at the edge included.")
     dispatch: LegAction = strawberry.field(description="What the dispatch rule needs.")
     changed_fields: list[str] = strawberry.field(description="The fields that differ, by their names in the input.")
     assistants_affected: list[Assistant] = strawberry.field(description="The assistants whose calls it concerns.")
@@ -151,12 +151,12 @@ async def resolve_update(info: Info, input: UpdateInput) -> UpdateSipTrunkPayloa
 
 
 def _plan(plan: Plan) -> SipTrunkChangePlan:
-    def action(kind: LegKind) -> LegAction:
-        return LegAction.UPDATE_IN_PLACE if kind in plan.legs else LegAction.NONE
+    def action(*kinds: LegKind) -> LegAction:
+        return LegAction.NONE if plan.legs.isdisjoint(kinds) else LegAction.UPDATE_IN_PLACE
 
     return SipTrunkChangePlan(
         inbound=action(LegKind.INBOUND),
-        outbound=action(LegKind.OUTBOUND),
+        outbound=action(LegKind.OUTBOUND, LegKind.EDGE),
         dispatch=LegAction.NONE,  # a rule names its trunk by an id that stays
         changed_fields=[input_name(name) for name in plan.changed],
         assistants_affected=cast("list[Assistant]", list(plan.assistants)),

@@ -26,7 +26,7 @@ class LegError:
 class SipTrunkLeg:
     """Made by `leg_of`."""
 
-    voice_id: str | None = strawberry.field(description='The voice backend\'s id, "ST_…" or "SDR_…".')
+    voice_id: str | None = strawberry.field(description='The voice backend\'s id, "ST_…", "SDR_…" or "EDGE_…".')
     state: LegState = strawberry.field(description="Where the leg stands.")
     attempts: int = strawberry.field(description="How often it failed since the last success.")
     last_error: LegError | None = strawberry.field(description="The last failure since the last success.")

@@ -83,6 +83,7 @@ class TrunkStatus(StrEnum):
 
 
 HIDDEN = (TrunkStatus.CLAIMED, TrunkStatus.RELEASING)
+SEALED = ("sip_password", "edge_key")  # columns that hold a secret of this very row
 
 
 class SipTrunk(Model):
@@ -108,6 +109,7 @@ class SipTrunk(Model):
     allowed_inbound_ips: fields.Field[list[str] | None] = fields.JSONField(null=True)
     country_code = fields.CharField(2)
     outbound_proxy = fields.BooleanField()
+    edge_key: fields.Field[bytes | None] = fields.BinaryField(null=True)  # sealed like the password, by the same key
     provider = fields.CharField(PROVIDER_MAX, null=True)  # the key of a carrier or PBX of the preset file
     provider_as_of = fields.CharField(10, null=True)  # the date of the preset that was used, YYYY-MM-DD
     last_probe: fields.Field[dict[str, Any] | None] = fields.JSONField(null=True)  # what the last OPTIONS probe saw

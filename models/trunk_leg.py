@@ -14,11 +14,12 @@ FINGERPRINT_MAX = 96
 
 
 class LegKind(StrEnum):
-    """Which object of the voice backend a leg is."""
+    """Which object of the voice backend a leg is; with outboundProxy one of them is at the edge."""
 
     INBOUND = "inbound"
     OUTBOUND = "outbound"
     DISPATCH = "dispatch"
+    EDGE = "edge"
 
 
 class LegState(StrEnum):

@@ -25,7 +25,8 @@ from models.sip_trunk import (
     TrunkStatus,
 )
 from models.trunk_leg import LegState, TrunkLeg
-from trunkline.legs import content, own_text_keys, password_place, wanted_legs
+from trunkline import legs
+from trunkline.legs import content, own_text_keys, password_place
 from trunkline.reconcile import Reconciler
 from trunkline.resolver import Resolver
 from trunkline.services import Services
@@ -92,7 +93,7 @@ async def fill(start: Started, voice: SandboxVoice, count: int) -> None:
 
 def legs_of(start: Started, voice: SandboxVoice, trunk: SipTrunk) -> Iterator[TrunkLeg]:
     """Both legs of a trunk, stored in the sandbox within the caller's transaction."""
-    for wanted in wanted_legs(trunk, start.keyring, start.installation_id):
+    for wanted in legs.legs_of(trunk, start.keyring, start.installation_id, ""):
         voice_id = "ST_" + new_id("")
         voice._store(voice_id, wanted)  # noqa: SLF001  # within one transaction for all
         yield TrunkLeg(

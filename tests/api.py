@@ -66,7 +66,8 @@ ANSWER = f"""mutation Answer($input: CreateAssistantInput!) {{
 }}"""
 TRUNK_QUERY = f"""query Trunk($id: ID!) {{
   sipTrunk(id: $id) {{
-    {TRUNK_FIELDS} inbound {{ {LEG_FIELDS} }} outbound {{ {LEG_FIELDS} }} assistants {{ {ASSISTANT_FIELDS} }}
+    {TRUNK_FIELDS} inbound {{ {LEG_FIELDS} }} outbound {{ {LEG_FIELDS} }} edge {{ {LEG_FIELDS} }}
+    assistants {{ {ASSISTANT_FIELDS} }}
   }}
 }}"""
 LIST = f"{{ sipTrunks(first: 100) {{ totalCount nodes {{ {TRUNK_FIELDS} }} }} }}"

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from models.secret import Secret
 from models.sip_trunk import SipTransport, SipTrunk, TrunkStatus
 from models.trunk_leg import LegKind, LegState, TrunkLeg
 from models.workspace import Installation
 from tests.api import Api, House, until
-from trunkline.voice import DispatchRule, Encryption, Held, InboundTrunk, Leg, Marker, OutboundTrunk, VoiceBackend
+from trunkline.voice import Encryption, Held, Leg, Marker, VoiceBackend
 
 CHANGES: dict[LegKind, dict[str, Any]] = {
     LegKind.INBOUND: {
@@ -32,6 +32,7 @@ CHANGES: dict[LegKind, dict[str, Any]] = {
         "auth_password": Secret("another password"),
         "encryption": Encryption.REQUIRE,
         "metadata": "not a marker",
+        "edge_key": Secret("another key"),
     },
     LegKind.DISPATCH: {
         "name": "Somebody else's",
@@ -39,6 +40,14 @@ CHANGES: dict[LegKind, dict[str, Any]] = {
         "agent_name": "another-agent",
         "room_prefix": "room-",
         "metadata": '{"app":"another"}',
+    },
+    LegKind.EDGE: {
+        "edge_key": Secret("another key"),
+        "address": "8.8.8.8:5070",
+        "transport": SipTransport.TCP,
+        "auth_username": "mallory",
+        "auth_password": Secret("another password"),
+        "metadata": "not a marker",
     },
 }
 EVERY_CHANGE = [(kind, name) for kind, changes in CHANGES.items() for name in changes]
@@ -48,21 +57,22 @@ ASSIGN = """mutation Assign($input: CreateAssistantInput!) { createAssistant(inp
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A trunk with all three legs."""
+    """A trunk with all of its legs."""
 
     trunk_id: str
     voice_ids: dict[LegKind, str]
 
 
 async def whole_trunk(api: Api, **changes: Any) -> Whole:
-    """Create a trunk that an assistant answers."""
-    trunk = (await api.create(**changes))["sipTrunk"]
-    wish = {"name": "Reception", "agentName": "reception", "type": "INBOUND", "phoneNumberId": trunk["id"]}
+    """Create a trunk that an assistant answers; it goes out through the edge unless told otherwise."""
+    trunk_id = (await api.create(**{"outboundProxy": True} | changes))["sipTrunk"]["id"]
+    wish = {"name": "Reception", "agentName": "reception", "type": "INBOUND", "phoneNumberId": trunk_id}
     assigned = (await api.ask(ASSIGN, {"input": wish}))["createAssistant"]
     assert assigned["userErrors"] == []
-    rule = assigned["assistant"]["dispatchRuleId"]
-    ids = (trunk["inboundTrunkId"], trunk["outboundTrunkId"], rule)
-    return Whole(trunk["id"], dict(zip(LegKind, ids, strict=True)))
+    trunk = await api.trunk(trunk_id) or {}
+    legs = {kind: trunk[kind] for kind in LegKind if trunk.get(kind)}
+    rule = {LegKind.DISPATCH: assigned["assistant"]["dispatchRuleId"]}
+    return Whole(trunk_id, {kind: leg["voiceId"] for kind, leg in legs.items()} | rule)
 
 
 async def held_of(voice: VoiceBackend, whole: Whole, kind: LegKind) -> Held:
@@ -89,8 +99,7 @@ async def marker_of(trunk_id: str, kind: LegKind = LegKind.INBOUND, installation
 
 def every_field() -> list[tuple[LegKind, str]]:
     """All that a change can be made to."""
-    kinds = {LegKind.INBOUND: InboundTrunk, LegKind.OUTBOUND: OutboundTrunk, LegKind.DISPATCH: DispatchRule}
-    return [(kind, field.name) for kind, leg in kinds.items() for field in fields(leg)]
+    return [(leg.kind, field.name) for leg in get_args(Leg) for field in fields(leg)]
 
 
 async def is_settled() -> bool:

@@ -20,16 +20,18 @@ from tests.steps import (
 from tests.worlds import NOTHING, Assistant, Trunk, World
 from trunkline.voice import VoiceCause, VoiceError
 
-INBOUND, OUTBOUND, DISPATCH = LegKind.INBOUND, LegKind.OUTBOUND, LegKind.DISPATCH
+INBOUND, OUTBOUND, DISPATCH, EDGE = LegKind.INBOUND, LegKind.OUTBOUND, LegKind.DISPATCH, LegKind.EDGE
 REFUSED = Fail(VoiceError(VoiceCause.REFUSED, "No."))
 CONFLICT = Fail(VoiceError(VoiceCause.CONFLICT, "Taken."))
 AWAY = Fail(VoiceError(VoiceCause.UNAVAILABLE, "Away."))
+EDGE_AWAY = Fail(VoiceError(VoiceCause.EDGE_UNAVAILABLE, "Away."))
 REPLY_LOST = Fail(VoiceError(VoiceCause.OUTCOME_UNKNOWN, "Lost."), after=True)
 REQUEST_LOST = Fail(VoiceError(VoiceCause.OUTCOME_UNKNOWN, "Lost."))
 
 ONE, TWO = Trunk("1"), Trunk("2", nickname="Second desk", username="bob")
 RECEPTION = Assistant("Reception", "reception-agent", "1")
 IDLE = Assistant("Reception", "reception-agent")
+BEHIND = Trunk("1", proxy=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,6 +192,44 @@ REPAIRS = (
     Row("repair of the outbound leg", (), ANSWERED, settles=True, lost=(OUTBOUND,)),
     Row("repair of everything", (), ANSWERED, settles=True, lost=(DISPATCH, INBOUND, OUTBOUND)),
 )
-ROWS: dict[str, Row] = {row.name: row for row in (*CREATES, *UPDATES, *DELETES, *ASSISTANTS, *REPAIRS)}
+EDGES = (
+    Row("create behind the edge", (create(BEHIND),)),
+    Row("create behind the edge in the background", (create(BEHIND, provisioning="BACKGROUND"),), settles=True),
+    Row(
+        "create behind the edge, outbound refused",
+        (create(BEHIND),),
+        answers=("VOICE_REFUSED",),
+        plan=at("create", OUTBOUND, REFUSED),
+    ),
+    Row("create behind the edge, replies lost", (create(BEHIND),), plan=_each_once("create", REPLY_LOST)),
+    Row("update behind the edge", (IN_PLACE,), (create(BEHIND),)),
+    Row(
+        "update behind the edge, request lost",
+        (IN_PLACE,),
+        (create(BEHIND),),
+        settles=True,
+        answers=("OUTCOME_UNKNOWN",),
+        plan=at("replace", EDGE, REQUEST_LOST, nth=1),
+    ),
+    Row("update to behind the edge", (update("1", proxy=True),), ALONE),
+    Row(
+        "update to behind the edge, refused",
+        (update("1", proxy=True),),
+        ALONE,
+        answers=("VOICE_REFUSED",),
+        plan=at("create", EDGE, REFUSED),
+    ),
+    Row("update away from the edge", (update("1", proxy=False),), (create(BEHIND),)),
+    Row(
+        "update away from the edge, which is away",
+        (update("1", proxy=False),),
+        (create(BEHIND),),
+        settles=True,
+        plan=at("delete", EDGE, EDGE_AWAY, nth=1),
+    ),
+    Row("delete behind the edge", (delete("1"),), (create(BEHIND),)),
+    Row("repair of the route at the edge", (), (create(BEHIND),), settles=True, lost=(EDGE,)),
+)
+ROWS: dict[str, Row] = {row.name: row for row in (*CREATES, *UPDATES, *DELETES, *ASSISTANTS, *REPAIRS, *EDGES)}
 
 Wants = Callable[[Row], bool]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models import assistant as model
+from models.secret import Secret
 from models.sip_trunk import HIDDEN, CalledText, SipTrunk
 from models.trunk_leg import LegKind, LegState, TrunkLeg
 from models.workspace import Installation
@@ -16,12 +17,13 @@ from tests.steps import Ask
 from tests.worlds import Assistant, Trunk, World
 from trunkline import database
 from trunkline.phone import called_text_key
-from trunkline.voice import DispatchRule, Encryption, Held, InboundTrunk, OutboundTrunk, VoiceBackend
+from trunkline.voice import DispatchRule, EdgeRoute, Encryption, Held, InboundTrunk, OutboundTrunk, VoiceBackend
 
 LEG = "{ state voiceId attempts lastError { code } nextAttemptAt }"
 TRUNKS = f"""query Trunks($after: String) {{ sipTrunks(first: 100, after: $after) {{
   nodes {{
-    id phoneNumber nickname sipUsername sipAddress status inboundTrunkId outboundTrunkId inbound {LEG} outbound {LEG}
+    id phoneNumber nickname sipUsername sipAddress outboundProxy status inboundTrunkId outboundTrunkId
+    inbound {LEG} outbound {LEG} edge {LEG}
   }}
   pageInfo {{ hasNextPage endCursor }}
 }} }}"""
@@ -120,11 +122,27 @@ def _trunk(base: str, told: dict[str, Any], objects: Objects, assistant: dict[st
     said = (name, (number,), (), username, Encryption.ALLOW)
     does = (inbound.name, inbound.numbers, inbound.allowed_addresses, inbound.auth_username, inbound.encryption)
     demand(does == said, f"inbound of {told['id']}: {does} is not {said}")
-    dials = (outbound.name, outbound.numbers, outbound.address, outbound.auth_username)
-    demand(dials == (name, (number,), told["sipAddress"], username), f"outbound of {told['id']}: {dials}")
-    demand(outbound.auth_password == password, f"{told['id']}: passwords differ")
+    shows = (outbound.name, outbound.numbers)
+    demand(shows == (name, (number,)), f"outbound of {told['id']}: {shows}")
+    dials = _last_hop(told, objects, outbound)
+    at_the_carrier = (dials.address, dials.auth_username, dials.auth_password)
+    demand(at_the_carrier == (told["sipAddress"], username, password), f"{told['id']} dials {at_the_carrier}")
     _check_rule(told, objects, assistant)
-    return Trunk(number.removeprefix(base), told["nickname"], username, password.reveal(), told["sipAddress"])
+    known = (number.removeprefix(base), told["nickname"], username, password.reveal(), told["sipAddress"])
+    return Trunk(*known, proxy=told["outboundProxy"])
+
+
+def _last_hop(told: dict[str, Any], objects: Objects, outbound: OutboundTrunk) -> OutboundTrunk | EdgeRoute:
+    """Who dials the carrier: the outbound trunk itself, or the edge, which it knows by a key instead of credentials."""
+    if not told["outboundProxy"]:
+        demand(outbound.edge_key is None, f"outbound of {told['id']} has a key")
+        return outbound
+    route = _taken(objects, told, LegKind.EDGE, (told["edge"] or {}).get("voiceId"))
+    if not isinstance(route, EdgeRoute):
+        raise UntrueError(f"a route of another kind: {told['id']}")
+    knocks = (outbound.edge_key, outbound.auth_username, outbound.auth_password)
+    demand(knocks == (route.edge_key, "", Secret("")), f"outbound of {told['id']} does not suit its route")
+    return route
 
 
 def _check_rule(told: dict[str, Any], objects: Objects, assistant: dict[str, Any] | None) -> None:

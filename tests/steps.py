@@ -37,6 +37,7 @@ INPUT_NAMES = {
     "username": "sipUsername",
     "password": "sipPassword",
     "address": "sipAddress",
+    "proxy": "outboundProxy",
 }
 UNFINISHED = frozenset({"OUTCOME_UNKNOWN", "VOICE_UNAVAILABLE", "RATE_LIMITED", "VOICE_MISCONFIGURED"})
 
@@ -105,12 +106,12 @@ def belief_after(belief: Belief, steps: Iterable[Step], told: list[Payload]) -> 
 
 def create(trunk: Trunk, **more: str) -> Step:
     def told(_ids: Ids, base: str) -> dict[str, Any]:
-        return given(**inputs(base, number=trunk.number, nickname=trunk.nickname), **_secret(trunk), **more)
+        return given(**inputs(base, number=trunk.number, nickname=trunk.nickname, proxy=trunk.proxy), **_secret(trunk), **more)
 
     return Step("createSipTrunk", told, with_trunk(trunk))
 
 
-def update(number: str, /, **changes: str) -> Step:
+def update(number: str, /, **changes: Any) -> Step:
     def told(ids: Ids, base: str) -> dict[str, Any] | None:
         return {"id": ids[number], **inputs(base, **changes)} if number in ids else None
 
@@ -155,7 +156,7 @@ def delete_assistant(name: str) -> Step:
     return Step("deleteAssistant", _by_id(name), without_assistant(name))
 
 
-def inputs(base: str, **values: str) -> dict[str, str]:
+def inputs(base: str, **values: Any) -> dict[str, Any]:
     """Values of a Trunk under their names in the API."""
     return {INPUT_NAMES[name]: base + value if name == "number" else value for name, value in values.items()}
 

@@ -206,6 +206,7 @@ async def test_another_installations_trunks_are_taken_only_when_it_is_named(tmp_
     settings = quick_settings(tmp_path, provision_timeout=3.0)
     async with served_house(settings) as house:
         whole = await whole_trunk(house.api)
+        before = await legs(house.voice.inner)
         lost = (await Installation.get()).id
     forget_the_database(tmp_path)
     async with served_house(settings) as house:
@@ -218,3 +219,4 @@ async def test_another_installations_trunks_are_taken_only_when_it_is_named(tmp_
         held = [each for kind in LegKind for each in await house.voice.inner.list(kind)]
         assert {each.marker.installation for each in held if each.marker} == {ours}
         assert {each.voice_id for each in held} == set(whole.voice_ids.values())
+        assert await legs(house.voice.inner) == before

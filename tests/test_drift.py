@@ -30,7 +30,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 
 
 def test_every_field_of_every_leg_is_changed_by_a_test() -> None:
-    assert every_field() == EVERY_CHANGE
+    assert sorted(every_field()) == sorted(EVERY_CHANGE)
 
 
 @pytest.mark.parametrize(("kind", "name"), EVERY_CHANGE, ids=str)
@@ -75,7 +75,7 @@ async def test_the_rule_follows_when_the_inbound_leg_is_made_again(house: House)
         return isinstance(rule, DispatchRule) and [*rule.trunk_ids] == [each.voice_id for each in inbound]
 
     await until(bound)
-    assert len(await everything(voice)) == 3
+    assert len(await everything(voice)) == len(LegKind)
 
 
 async def test_an_extra_setting_that_no_leg_can_say_is_taken_away(house: House) -> None:
@@ -150,7 +150,7 @@ async def test_what_carries_no_marker_of_ours_is_never_touched(house: House) -> 
     assert house.voice.writes == []
     for held in foreign:
         assert await voice.find(LegKind.INBOUND, held.voice_id) == held
-    assert len(await everything(voice)) == 3 + len(foreign)
+    assert len(await everything(voice)) == len(whole.voice_ids) + len(foreign)
 
 
 FOREIGN = ("", "a note", '{"app":"trunkline"}', Marker("inst_x", "ws_x", "trunk_x", LegKind.INBOUND, 1).to_metadata())

@@ -66,7 +66,7 @@ def creation(number: int) -> dict[str, Any]:
 
 
 def extension(number: int) -> dict[str, Any]:
-    own = {"sipTrunkType": "EXTENSION", "phoneNumber": f"{5000 + number}", "countryCode": "RO"}
+    own = {"sipTrunkType": "EXTENSION", "phoneNumber": f"{5000 + number}", "countryCode": "RO", "outboundProxy": True}
     return given(**own, sipUsername=USERNAME, sipPassword=PASSWORD)
 
 

@@ -16,10 +16,10 @@ from tests.behind_our_back import is_settled, passes, whole_trunk
 from tests.commands import output, refusal
 from tests.rotating import changes_run_beside
 from trunkline import database, rotation, snapshots
-from trunkline.legs import password_place
+from trunkline.legs import edge_key_place, password_place
 from trunkline.rotation import RotationError, drop, new_key, rotate, uses
 from trunkline.settings import Settings
-from trunkline.start import load_keyring, ring_file
+from trunkline.start import Started, load_keyring, ring_file
 from trunkline.voice.sandbox import SandboxVoice
 
 RING = {"TRUNKLINE_PROVISION_TIMEOUT": "1"}
@@ -41,7 +41,7 @@ async def sealed_again(settings: Settings) -> Keyring:
     ring = load_keyring(settings)
     sandbox = SandboxVoice(settings.sandbox_path, ring)
     try:
-        await rotate(ring, (await Installation.get()).id, sandbox)
+        await rotate(settings, Started(ring, (await Installation.get()).id, ""), sandbox)
     finally:
         await sandbox.aclose()
     return ring
@@ -78,7 +78,8 @@ async def test_after_a_rotation_nothing_is_written_at_the_voice_backend(tmp_path
 async def test_an_old_key_can_be_dropped_once_nothing_needs_it(tmp_path: Path) -> None:
     settings = quick_settings(tmp_path)
     async with served_house(settings) as house:
-        await whole_trunk(house.api)
+        whole = await whole_trunk(house.api)
+        before = await house.held()
         await rotated(house)
         await passes(house, 2)  # the server has learned the new key
         await house.api.trunks()  # the API key moves at its next use
@@ -86,6 +87,8 @@ async def test_an_old_key_can_be_dropped_once_nothing_needs_it(tmp_path: Path) -
         await drop(settings, path_of(settings), "k1", None)
         await passes(house, 2)
         assert codes(await house.api.create(phoneNumber="+40741926266")) == []
+        assert codes(await house.api.reprovision(whole.trunk_id)) == []
+        assert (await house.held()).items() >= before.items()
         assert await is_settled()
     async with served_house(settings) as house:
         assert len(await house.api.trunks()) == 2
@@ -103,16 +106,17 @@ async def test_a_server_that_runs_writes_with_the_new_key(tmp_path: Path) -> Non
 
 async def test_the_password_to_go_back_to_is_sealed_again_too(tmp_path: Path) -> None:
     async with served_house(quick_settings(tmp_path)) as house:
-        created = await house.api.create()
+        created = await house.api.create(outboundProxy=True)
         row = await SipTrunk.get(id=created["sipTrunk"]["id"])
         await SipTrunk.filter(id=row.id).update(previous=snapshots.snapshot(row))
         ring = await rotated(house)
         row = await SipTrunk.get(id=row.id)
         assert row.previous
-        sealed = snapshots.columns_of(row.previous)["sip_password"]
-        assert (key_id_of(sealed), snapshots.kept_with(row.previous)) == ("k2", "k2")
-        place = password_place(row)
-        assert ring.open(sealed, place) == ring.open(bytes(row.sip_password), place)
+        kept = snapshots.columns_of(row.previous)
+        assert snapshots.kept_with(row.previous) == "k2"
+        for name, place in (("sip_password", password_place(row)), ("edge_key", edge_key_place(row))):
+            assert key_id_of(kept[name]) == "k2"
+            assert ring.open(kept[name], place) == ring.open(bytes(getattr(row, name)), place)
 
 
 async def test_a_row_that_was_changed_meanwhile_is_not_overwritten(tmp_path: Path) -> None:

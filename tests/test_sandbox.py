@@ -16,7 +16,7 @@ import pytest
 
 from models.secret import Keyring
 from models.trunk_leg import LegKind
-from tests.voice_contract import CASES, Case, run
+from tests.voice_contract import CASES, EDGE_CASES, Case, run
 from tests.voice_legs import PASSWORD, digits, fails, inbound, outbound, rule
 from trunkline.voice import Held, VoiceCause
 from trunkline.voice.sandbox import SandboxVoice
@@ -64,7 +64,7 @@ async def at_once(work: Callable[[], T], /) -> T:
     return work()
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
+@pytest.mark.parametrize("case", CASES + EDGE_CASES, ids=lambda case: case.__name__)
 async def test_sandbox_keeps_the_contract(case: Case, voice: SandboxVoice) -> None:
     await run(case, voice)
 

@@ -33,13 +33,14 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILT = schema._schema  # noqa: SLF001  # Strawberry has no public name for graphql-core's schema
 Fielded = GraphQLObjectType | GraphQLInterfaceType | GraphQLInputObjectType
 
-SECRETS = {"sipPassword", "sipPasswordKey"}
+SECRETS = {"sipPassword", "sipPasswordKey", "edgeKey"}
 # Fields of the output that are no column: they are read from other tables, or follow from the columns.
 DERIVED = {
     "inboundTrunkId",
     "outboundTrunkId",
     "inbound",
     "outbound",
+    "edge",
     "assistants",
     "dialPreview",
     "setupSheet",
@@ -132,7 +133,7 @@ def test_what_can_be_changed_is_what_was_given_but_for_the_type() -> None:
     of_the_request = {"id", "expectedRevision", "dryRun"}
     changeable = fields_of("CreateSipTrunkInput") - OF_THE_OPERATION - {"sipTrunkType"}
     assert fields_of("UpdateSipTrunkInput") - of_the_request == changeable
-    assert camel(CHANGEABLE) - {"sipPasswordKey", "providerAsOf"} == changeable
+    assert camel(CHANGEABLE) - {"sipPasswordKey", "edgeKey", "providerAsOf"} == changeable
 
 
 def test_what_comes_out_is_remembered_and_no_secret() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.secret import Secret
-from trunkline.settings import Address, LiveKit, SettingError, Settings, SipHost, read_settings
+from trunkline.settings import Address, Edge, LiveKit, SettingError, Settings, SipHost, read_settings
 
 KEY = "tl_" + "k" * 24
 DEFAULTS = {
@@ -35,6 +35,7 @@ DEFAULTS = {
     "log_format": "auto",
     "probe_new_trunks": "yes",
     "test_call_destinations": (),
+    "edge": None,
 }
 GOOD = [
     ("TRUNKLINE_DATABASE_URL", "sqlite://some folder/x#%41.db", Secret("sqlite://some folder/x#%41.db")),
@@ -138,6 +139,19 @@ WRONG = {
     ],
     "TRUNKLINE_LOG_FORMAT": ["JSON", "pretty"],
 }
+TOKEN = "s3cret_of-the-edge"
+EDGE = {
+    "TRUNKLINE_OUTBOUND_PROXY": "edge.example.com:5080",
+    "TRUNKLINE_EDGE_DATABASE": "sqlite:///s3cret.db",
+    "TRUNKLINE_EDGE_RPC_URL": "http://10.0.0.5:5070",
+    "TRUNKLINE_EDGE_RPC_TOKEN": TOKEN,
+}
+WRONG_EDGE = {
+    "TRUNKLINE_OUTBOUND_PROXY": ["sip:edge", "edge;transport=tcp", "edge:0"],
+    "TRUNKLINE_EDGE_DATABASE": ["mysql://u:s3cret@db/t", "sqlite://"],
+    "TRUNKLINE_EDGE_RPC_URL": ["10.0.0.5:5070", "http://u:s3cret@10.0.0.5", "http://10.0.0.5:port", "sip://10.0.0.5"],
+    "TRUNKLINE_EDGE_RPC_TOKEN": ["s3cret", "s3cret of the edge, as it is", "s3cret" * 3 + '"'],
+}
 LIVEKIT = {"LIVEKIT_URL": "wss://lk.example.com", "LIVEKIT_API_KEY": "key", "LIVEKIT_API_SECRET": "s3cret"}
 
 
@@ -159,7 +173,7 @@ def test_the_defaults_are_the_documented_ones() -> None:
 
 def test_every_setting_has_a_case() -> None:
     names = {name.removeprefix("TRUNKLINE_").lower() for name, _, _ in GOOD}
-    assert names | {"livekit"} == {each.name for each in fields(Settings)}
+    assert names | {"livekit", "edge"} == {each.name for each in fields(Settings)}
 
 
 @pytest.mark.parametrize(("name", "text", "value"), GOOD)
@@ -210,9 +224,29 @@ def test_a_wrong_livekit_url_is_refused(url: str) -> None:
     assert refusal(**{**LIVEKIT, "LIVEKIT_URL": url}).startswith("LIVEKIT_URL: must look like")
 
 
+def test_the_edge_needs_all_four_settings() -> None:
+    told = Edge(SipHost("edge.example.com", 5080), Secret("sqlite:///s3cret.db"), "http://10.0.0.5:5070", Secret(TOKEN))
+    settings = read_settings(EDGE)
+    assert (settings.edge, settings.edge_address) == (told, "edge.example.com:5080")
+    assert read_settings({}).edge is None
+
+
+@pytest.mark.parametrize("missing", EDGE)
+def test_a_missing_setting_of_the_edge_is_named(missing: str) -> None:
+    assert refusal(**{**EDGE, missing: " "}).startswith(f"{missing}: is missing; set TRUNKLINE_OUTBOUND_PROXY and all")
+    others = {name: "" for name in EDGE if name != missing}
+    assert refusal(**{**EDGE, **others}).partition(":")[0] in others
+
+
+@pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in WRONG_EDGE.items() for text in texts])
+def test_a_wrong_setting_of_the_edge_is_refused_by_its_name(name: str, text: str) -> None:
+    assert refusal(**{**EDGE, name: text}).startswith(f"{name}: must ")
+
+
 def test_settings_show_no_secret() -> None:
     environ = {
         **LIVEKIT,
+        **EDGE,
         "TRUNKLINE_DATABASE_URL": "postgres://u:s3cret@db/t",
         "TRUNKLINE_SECRET_KEYS": "k1:s3cret",
         "TRUNKLINE_BOOTSTRAP_KEY": "tl_" + "s3cret" * 4,

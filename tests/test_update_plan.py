@@ -44,7 +44,7 @@ COSTS: list[tuple[dict[str, Any], list[tuple[str, LegKind]]]] = [
     ({"sipCallingFormat": "E164"}, OUTBOUND),
     ({"sipCallingFormat": "NATIONAL"}, BOTH),
     ({"inboundAuthorizationType": "IP", "allowedInboundIps": ["8.8.8.8"]}, INBOUND),
-    ({"outboundProxy": True}, []),
+    ({"outboundProxy": True}, [("create", LegKind.EDGE), *OUTBOUND]),
 ]
 
 

@@ -116,7 +116,7 @@ async def delete_of_what_is_not_there_succeeds(voice: VoiceBackend) -> None:
 async def list_tells_each_object_once(voice: VoiceBackend) -> None:
     legs: list[Leg] = [leg for _ in range(12) for leg in (inbound(digits()), outbound(), rule())]
     made = {await voice.create(leg): leg for leg in legs}
-    for kind in LegKind:
+    for kind in (INBOUND, OUTBOUND, LegKind.DISPATCH):
         listed = [each for each in await voice.list(kind) if each.voice_id in made]
         assert {each.voice_id: each.leg for each in listed} == {i: leg for i, leg in made.items() if leg.kind is kind}
         assert len(listed) == 12

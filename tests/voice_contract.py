@@ -6,19 +6,25 @@ oversights included.
 
 from collections.abc import Awaitable, Callable
 from inspect import iscoroutinefunction
+from types import ModuleType
 
 from models.trunk_leg import LegKind
-from tests import voice_changing, voice_creating, voice_dispatching
+from tests import voice_changing, voice_creating, voice_dispatching, voice_edge
 from trunkline.voice import VoiceBackend
 
 Case = Callable[[VoiceBackend], Awaitable[None]]
 
-CASES: list[Case] = [
-    function
-    for module in (voice_creating, voice_changing, voice_dispatching)
-    for name, function in vars(module).items()
-    if iscoroutinefunction(function) and function.__module__ == module.__name__ and not name.startswith("_")
-]
+
+def _cases(module: ModuleType) -> list[Case]:
+    return [
+        function
+        for name, function in vars(module).items()
+        if iscoroutinefunction(function) and function.__module__ == module.__name__ and not name.startswith("_")
+    ]
+
+
+CASES = [case for module in (voice_creating, voice_changing, voice_dispatching) for case in _cases(module)]
+EDGE_CASES = _cases(voice_edge)  # of the sandbox and of a real edge
 
 
 async def run(case: Case, voice: VoiceBackend) -> None:

@@ -29,6 +29,7 @@ async def inbound_trunk_reads_back_equal(voice: VoiceBackend) -> None:
 async def outbound_trunk_reads_back_equal(voice: VoiceBackend) -> None:
     await _read_back(voice, (replace(outbound(), transport=each) for each in SipTransport))
     await _read_back(voice, (replace(outbound("1000", "+1"), encryption=each) for each in Encryption))
+    await _read_back(voice, [replace(outbound(), edge_key=Secret("opaque"))])
 
 
 async def credentials_may_be_left_out(voice: VoiceBackend) -> None:

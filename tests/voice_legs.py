@@ -1,6 +1,7 @@
 """Legs for the tests of voice backends, and how those ask a backend about them."""
 
 import re
+import secrets
 from collections.abc import Awaitable
 from dataclasses import replace
 from random import Random
@@ -12,6 +13,7 @@ from models.sip_trunk import SipTransport
 from models.trunk_leg import LegKind
 from trunkline.voice import (
     DispatchRule,
+    EdgeRoute,
     Encryption,
     InboundTrunk,
     Leg,
@@ -24,6 +26,7 @@ from trunkline.voice import (
 
 VOICE_ID = re.compile(r"ST_[2-9A-HJ-NP-Za-km-z]{12}")
 RULE_ID = re.compile(r"SDR_[2-9A-HJ-NP-Za-km-z]{12}")
+ROUTE_ID = re.compile(r"EDGE_[2-9A-HJ-NP-Za-km-z]{12}")
 UNKNOWN_ID = "ST_unknownunkno"
 UNKNOWN_RULE_ID = "SDR_unknownunkno"
 PASSWORD = "s3cr\u00e9t \u2603 \"\\' " + "x" * 240
@@ -68,6 +71,18 @@ def outbound(*numbers: str) -> OutboundTrunk:
         auth_password=Secret(PASSWORD),
         encryption=Encryption.DISABLE,
         metadata=marked(LegKind.OUTBOUND),
+    )
+
+
+def route() -> EdgeRoute:
+    """A route of the edge, by a key of its own."""
+    return EdgeRoute(
+        edge_key=Secret(secrets.token_urlsafe(24)),
+        address="sip.example.com:5080",
+        transport=SipTransport.TCP,
+        auth_username="alice@pbx",
+        auth_password=Secret(PASSWORD),
+        metadata=marked(LegKind.EDGE),
     )
 
 

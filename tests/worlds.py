@@ -20,6 +20,7 @@ class Trunk:
     username: str = "alice"
     password: str = field(default=PASSWORD, repr=False)
     address: str = "8.8.4.4"
+    proxy: bool = False
 
 
 @dataclass(frozen=True, slots=True)

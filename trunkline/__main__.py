@@ -129,7 +129,7 @@ def rotate_keyring() -> None:
             if path := ring_file(settings):
                 click.echo(f"The new key {new_key(path)} is in {path} and writes from now on.")
                 ring.refresh()
-            done = await rotate(ring, start.installation_id, sandbox)
+            done = await rotate(settings, start, sandbox)
             await record(by_itself(start.workspace_id, KEYRING), Action.KEYRING_ROTATED, start.installation_id)
             counts = ", ".join(f"{count} {what}" for what, count in done.items()) or "nothing"
             click.echo(f"Sealed again with {ring.writing}: {counts}.")

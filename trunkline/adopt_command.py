@@ -48,9 +48,9 @@ async def _show() -> None:
 
 
 def _tell(offer: "Offer", services: "Services") -> None:
-    ids = " ".join(held.voice_id for held in offer.found.held)
+    ids = " ".join(held.voice_id for held in offer.found.trunks)
     number = f"  {offer.wanted.phone_number}" if offer.wanted else ""
-    click.echo(f"{ids}{number}  {offer.found.inbound.leg.name}".rstrip())
+    click.echo(f"{ids}{number}  {offer.found.name}".rstrip())
     if offer.installation == services.installation_id:
         click.echo("  made by this installation, with a newer copy of its database")
     elif offer.installation:

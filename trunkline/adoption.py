@@ -19,9 +19,9 @@ from models.sip_trunk import RetiredTrunk, SipTrunk, TrunkStatus
 from models.trunk_leg import LegKind, LegState, TrunkLeg
 from trunkline import claims, database
 from trunkline.events import by_itself, record
-from trunkline.found_trunks import Change, Found, Said, changes_between, draft_of, paired, rules_of
+from trunkline.found_trunks import Change, Found, Said, changes_between, draft_of, found_of, paired
 from trunkline.keys import Caller
-from trunkline.legs import wanted_legs
+from trunkline.legs import edge_key_place, wanted_legs
 from trunkline.problems import Problem
 from trunkline.services import Services
 from trunkline.snapshots import filled
@@ -63,7 +63,7 @@ class Offer:
 async def offers(services: Services, workspace_id: str) -> tuple[list[Offer], list[Held]]:
     """Everything that could be adopted, and the outbound trunks that belong to no inbound one."""
     free = {kind: await _free(services, kind) for kind in LegKind}
-    found = paired(free[LegKind.INBOUND], free[LegKind.OUTBOUND], free[LegKind.DISPATCH])
+    found = paired(free[LegKind.INBOUND], free[LegKind.OUTBOUND], free[LegKind.DISPATCH], free[LegKind.EDGE])
     used = {held.voice_id for each in found for held in each.held}
     lonely = [held for held in free[LegKind.OUTBOUND] if held.voice_id not in used]
     return [await _offer(services, workspace_id, each, Said()) for each in found], lonely
@@ -106,13 +106,13 @@ async def _looked_up(services: Services, wish: Wish) -> Found | list[str]:
     inbound = free[LegKind.INBOUND].get(wish.inbound_id)
     if inbound is None:
         return [f"There is no inbound trunk {wish.inbound_id} that could be adopted."]
-    rules = [*free[LegKind.DISPATCH].values()]
+    rules, routes = [*free[LegKind.DISPATCH].values()], [*free[LegKind.EDGE].values()]
     if wish.outbound_id is None:
-        return paired([inbound], free[LegKind.OUTBOUND].values(), rules)[0]
+        return paired([inbound], free[LegKind.OUTBOUND].values(), rules, routes)[0]
     outbound = free[LegKind.OUTBOUND].get(wish.outbound_id)
     if outbound is None:
         return [f"There is no outbound trunk {wish.outbound_id} that could be adopted."]
-    return Found(inbound, outbound, rules_of(inbound.voice_id, rules))
+    return found_of(inbound, outbound, rules, routes)
 
 
 async def _offer(services: Services, workspace_id: str, found: Found, said: Said) -> Offer:
@@ -137,9 +137,8 @@ def _told(problem: Problem) -> str:
 
 
 def _changes(services: Services, workspace_id: str, found: Found, wanted: NormalizedTrunk) -> list[Change]:
-    trunk = SipTrunk(id=new_id(TRUNK), workspace_id=workspace_id)
-    trunk.update_from_dict(claims.wanted_columns(services, trunk, wanted))
-    legs = wanted_legs(trunk, services.keyring, services.installation_id)
+    trunk = _row(services, new_id(TRUNK), workspace_id, found, wanted)
+    legs = wanted_legs(services, trunk)
     return [change for held, leg in zip(found.held, legs, strict=False) for change in changes_between(held, leg)]
 
 
@@ -148,8 +147,9 @@ async def _store(services: Services, workspace_id: str, found: Found, wanted: No
     at = await database.now()
     marker = found.inbound.marker
     same_id = marker.trunk if marker and is_id(TRUNK, marker.trunk) else new_id(TRUNK)
-    trunk = SipTrunk(id=same_id, workspace_id=workspace_id, status=TrunkStatus.DEGRADED, created_at=at, updated_at=at)
-    trunk.update_from_dict({"next_attempt_at": at, **claims.wanted_columns(services, trunk, wanted)})
+    trunk = _row(services, same_id, workspace_id, found, wanted)
+    times = {"created_at": at, "updated_at": at, "next_attempt_at": at}
+    trunk.update_from_dict({"status": TrunkStatus.DEGRADED, **times})
     async with in_transaction():
         await trunk.save(force_create=True)
         await claims.write_texts(trunk, wanted)
@@ -162,6 +162,16 @@ async def _store(services: Services, workspace_id: str, found: Found, wanted: No
     log.info("adopted", trunk=trunk.id, voice_ids=[held.voice_id for held in found.held])
     services.work.set()
     return trunk.id
+
+
+def _row(
+    services: Services, trunk_id: str, workspace_id: str, found: Found, wanted: NormalizedTrunk
+) -> SipTrunk:
+    """The trunk as it is stored; the key that the edge knows it by stays."""
+    trunk = SipTrunk(id=trunk_id, workspace_id=workspace_id)
+    if found.edge_key:
+        trunk.edge_key = services.keyring.seal(found.edge_key, edge_key_place(trunk))
+    return trunk.update_from_dict(claims.wanted_columns(services, trunk, wanted))
 
 
 async def _store_leg(trunk: SipTrunk, held: Held) -> None:

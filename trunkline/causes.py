@@ -12,10 +12,13 @@ CODES = {
     VoiceCause.BUSY: Code.VOICE_UNAVAILABLE,
     VoiceCause.RATE_LIMITED: Code.RATE_LIMITED,
     VoiceCause.OUTCOME_UNKNOWN: Code.OUTCOME_UNKNOWN,
+    VoiceCause.EDGE_MISCONFIGURED: Code.VOICE_MISCONFIGURED,
+    VoiceCause.EDGE_UNAVAILABLE: Code.VOICE_UNAVAILABLE,
 }
 DEFINITE = frozenset({VoiceCause.CONFLICT, VoiceCause.REFUSED})  # refused for good: asking again changes nothing
 CERTAIN = frozenset(VoiceCause) - {VoiceCause.OUTCOME_UNKNOWN, VoiceCause.MISSING}  # nothing was done
 WIDE = frozenset({VoiceCause.MISCONFIGURED, VoiceCause.UNAVAILABLE, VoiceCause.RATE_LIMITED})  # concern all trunks
+AT_THE_EDGE = frozenset({VoiceCause.EDGE_MISCONFIGURED, VoiceCause.EDGE_UNAVAILABLE})  # the others go on
 RETRYABLE = frozenset({Code.VOICE_UNAVAILABLE, Code.RATE_LIMITED, Code.OUTCOME_UNKNOWN})
 TAKEN = VoiceError(
     VoiceCause.REFUSED,

@@ -35,7 +35,7 @@ STALE = Problem(
 )
 PASSWORD_NEEDED = Problem(Code.REQUIRED, UNREADABLE.detail, ("input", "sipPassword"))
 # The password is compared as the secret it is; the date goes with the list.
-UNSEEN = frozenset({"sip_password", "sip_password_key", "provider_as_of"})
+UNSEEN = frozenset({"sip_password", "sip_password_key", "edge_key", "provider_as_of"})
 DATED = frozenset({"provider", "allowed_inbound_ips"})
 TEXTS = frozenset({"phone_number", "sip_username", "sip_address"})  # null is told like blank, by the rule of each
 CHOICES = frozenset({"sip_calling_format", "inbound_authorization_type", "outbound_proxy"})  # have no blank
@@ -210,7 +210,7 @@ def _position(column: str) -> int:
 
 
 def _contents(services: Services, trunk: SipTrunk) -> dict[LegKind, list[str | Secret]]:
-    return {leg.kind: content(leg) for leg in wanted_legs(trunk, services.keyring, services.installation_id)}
+    return {leg.kind: content(leg) for leg in wanted_legs(services, trunk)}
 
 
 async def _apply(services: Services, caller: Caller, planned: _Planned, wish: Wish, deadline: float) -> Change:

@@ -5,6 +5,7 @@ unknown outcome, or whose process died, is RELEASING until the voice backend is 
 take it over at once. Its row, its called texts and its lease are all that there is: it is invisible in the API.
 """
 
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,7 +18,7 @@ from tortoise.transactions import in_transaction
 
 from models.event import Action
 from models.identifiers import new_id
-from models.secret import key_id_of
+from models.secret import KeyringError, Secret, key_id_of
 from models.sip_trunk import HIDDEN, CalledText, RetiredTrunk, SipTrunk, TrunkStatus
 from models.trunk_leg import TrunkLeg
 from trunkline import database
@@ -26,13 +27,14 @@ from trunkline.events import record
 from trunkline.idempotency import BoundKey
 from trunkline.keys import Caller
 from trunkline.leases import NO_LEASE
-from trunkline.legs import password_place, text_keys
+from trunkline.legs import edge_key_place, password_place, text_keys
 from trunkline.limits import no_room
 from trunkline.problems import Code, Problem
 from trunkline.services import Services
 from trunkline.snapshots import filled
 from trunkline.validation import NormalizedTrunk
 
+EDGE_KEY_BYTES = 24
 LEASE_RESERVE = 5.0  # seconds beyond the longest creation, so that a slow commit is not taken for a death
 
 ALREADY_EXISTS = Problem(
@@ -199,7 +201,7 @@ def _standing(services: Services, order: Order, at: datetime) -> dict[str, Any]:
 
 
 def wanted_columns(services: Services, trunk: SipTrunk, wanted: NormalizedTrunk) -> dict[str, Any]:
-    """The columns that a client decides, with the password sealed for this row."""
+    """The columns that a client decides, with the secrets sealed for this row."""
     sealed = services.keyring.seal(wanted.sip_password, password_place(trunk))
     return {
         "sip_trunk_type": wanted.sip_trunk_type,
@@ -217,9 +219,22 @@ def wanted_columns(services: Services, trunk: SipTrunk, wanted: NormalizedTrunk)
         "allowed_inbound_ips": None if wanted.allowed_inbound_ips is None else list(wanted.allowed_inbound_ips),
         "country_code": wanted.country_code,
         "outbound_proxy": wanted.outbound_proxy,
+        "edge_key": _edge_key(services, trunk, wanted),
         "provider": wanted.provider,
         "provider_as_of": wanted.provider_as_of,
     }
+
+
+def _edge_key(services: Services, trunk: SipTrunk, wanted: NormalizedTrunk) -> bytes | None:
+    """The key by which the edge knows the trunk: made when it is first needed, and the same for the trunk's life."""
+    keyring, place = services.keyring, edge_key_place(trunk)
+    if trunk.edge_key is None and not wanted.outbound_proxy:
+        return None
+    try:
+        key = keyring.open(bytes(trunk.edge_key or b""), place)
+    except KeyringError:  # there is none, or none that opens
+        key = Secret(secrets.token_urlsafe(EDGE_KEY_BYTES))
+    return keyring.seal(key, place)
 
 
 async def activate(claim: Claim, legs: Iterable[TrunkLeg], order: Order) -> bool:

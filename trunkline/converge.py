@@ -15,12 +15,13 @@ from trunkline.events import by_itself
 from trunkline.history import assistant_decided
 from trunkline.keys import Caller
 from trunkline.legs import content, dispatch_rule, wanted_legs
-from trunkline.provisioning import make_leg, own_objects, refuse_rivals, remove
+from trunkline.provisioning import make_leg, refuse_rivals, remove_unknown
 from trunkline.services import Services
 from trunkline.settling import CLEAN, pause, settle, took_back
-from trunkline.voice import Leg, Marker, VoiceCause, VoiceError
+from trunkline.voice import Leg, VoiceCause, VoiceError
 
-REMOVAL_ORDER = (LegKind.DISPATCH, LegKind.INBOUND, LegKind.OUTBOUND)  # a rule must not outlive its trunk
+# A rule must not outlive its trunk, nor an outbound trunk what it dials.
+REMOVAL_ORDER = (LegKind.DISPATCH, LegKind.INBOUND, LegKind.OUTBOUND, LegKind.EDGE)
 UNREADABLE = VoiceError(VoiceCause.REFUSED, "The stored password cannot be decrypted; set it again.")
 CALLED_BY = ("phone_number", "sip_calling_format")  # what decides which texts the inbound leg answers to
 
@@ -61,7 +62,7 @@ async def _attempt(services: Services, trunk: SipTrunk, by: Caller) -> VoiceErro
 
 async def _make_all(services: Services, trunk: SipTrunk, legs: dict[LegKind, TrunkLeg], by: Caller) -> None:
     """The rule needs the inbound trunk alone: no trouble of the outbound one keeps it from being made or removed."""
-    inbound, outbound = wanted_legs(trunk, services.keyring, services.installation_id)
+    inbound, *outward = wanted_legs(services, trunk)
     assistant = await Assistant.get_or_none(answers_trunk_id=trunk.id)
     rule = legs.get(LegKind.DISPATCH)
     if assistant is None:
@@ -72,7 +73,13 @@ async def _make_all(services: Services, trunk: SipTrunk, legs: dict[LegKind, Tru
         await _make(services, trunk, rule, wanted_rule)
         if assistant.previous is not None:
             await _decide(assistant, by)
-    await _make(services, trunk, legs.get(LegKind.OUTBOUND), outbound)
+    for wanted in outward:
+        await _make(services, trunk, legs.get(wanted.kind), wanted)
+    if LegKind.EDGE not in {wanted.kind for wanted in outward}:
+        try:
+            await _unmake(services, trunk, LegKind.EDGE, legs.get(LegKind.EDGE))
+        except VoiceError:  # nothing leads there any more, so the trunk is as it should be
+            services.work.set()
 
 
 async def _decide(assistant: Assistant, by: Caller) -> None:
@@ -151,7 +158,7 @@ async def _written(services: Services, leg: TrunkLeg, wanted: Leg) -> str:
 
 async def _unmake(services: Services, trunk: SipTrunk, kind: LegKind, leg: TrunkLeg | None) -> None:
     """Remove one leg and its row; what an unknown outcome may have left is looked for by its marker."""
-    if leg is None and kind is LegKind.DISPATCH:
+    if leg is None and (kind is LegKind.DISPATCH or (kind is LegKind.EDGE and trunk.edge_key is None)):
         return
     await leases.keep(services, trunk)
     try:
@@ -159,8 +166,7 @@ async def _unmake(services: Services, trunk: SipTrunk, kind: LegKind, leg: Trunk
             if not await _is_taken(services, leg):
                 await services.voice.delete(kind, leg.voice_id)
         else:
-            marker = Marker(services.installation_id, trunk.workspace_id, trunk.id, kind, trunk.revision)
-            await remove(services.voice, await own_objects(services.voice, marker))
+            await remove_unknown(services, trunk, kind)
     except VoiceError as error:
         if leg:
             leg.state = LegState.REMOVING

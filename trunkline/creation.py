@@ -16,7 +16,7 @@ from trunkline.keys import Caller
 from trunkline.legs import content, wanted_legs
 from trunkline.presets import filled
 from trunkline.problems import Notice, Problem
-from trunkline.provisioning import make_leg
+from trunkline.provisioning import make_leg, remove_unknown
 from trunkline.services import Services
 from trunkline.trunks import examined, visible_trunks
 from trunkline.validation import NormalizedTrunk, TrunkDraft
@@ -146,7 +146,9 @@ async def _tried(services: Services, claim: Claim, made: list[TrunkLeg], deadlin
 
 
 async def _make_legs(services: Services, claim: Claim, made: list[TrunkLeg]) -> None:
-    for wanted in wanted_legs(claim.trunk, services.keyring, services.installation_id):
+    if claim.continued and claim.trunk.edge_key and not claim.trunk.outbound_proxy:
+        await remove_unknown(services, claim.trunk, LegKind.EDGE)  # the others are taken, this one is not wanted
+    for wanted in wanted_legs(services, claim.trunk):
         voice_id = await make_leg(services, wanted, continued=claim.continued)
         leg = TrunkLeg(trunk_id=claim.trunk.id, kind=wanted.kind, state=LegState.READY, voice_id=voice_id)
         leg.applied_revision = claim.trunk.revision

@@ -5,7 +5,7 @@ that bears another installation's marker is theirs now and is not touched again 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
@@ -16,11 +16,11 @@ from tortoise.expressions import Subquery
 from models.sip_trunk import SipTrunk, TrunkStatus
 from models.trunk_leg import LegKind, LegState, TrunkLeg
 from trunkline import database, leases
-from trunkline.causes import CODES, TAKEN
+from trunkline.causes import AT_THE_EDGE, CODES, TAKEN
 from trunkline.history import outcome_of, trunk_degraded
 from trunkline.legs import content
 from trunkline.services import Services
-from trunkline.voice import Held, Marker, VoiceCause
+from trunkline.voice import Held, Marker, VoiceCause, VoiceError
 
 AT_ONCE = 100  # legs confirmed per turn, so that a backend which lost everything is refilled at a bounded rate
 BETWEEN_BREATHS = 500  # objects compared before the requests of this process have their turn
@@ -50,6 +50,14 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What was seen, by id, and of which kinds everything was."""
+
+    sightings: dict[str, Sighting]
+    kinds: frozenset[LegKind]
+
+
+@dataclass(frozen=True, slots=True)
 class Suspect:
     """A leg that is not in place as it was written, or that the list did not show."""
 
@@ -61,17 +69,27 @@ class Suspect:
     fingerprint: str | None
 
 
-async def look(services: Services) -> dict[str, Sighting]:
-    """Everything that the voice backend holds, by id: one list per kind."""
-    held = [each for kind in LegKind for each in await services.voice.list(kind)]
-    return {each.voice_id: Sighting(each, each.marker) async for each in _with_breaths(held)}
+async def look(services: Services) -> Look:
+    """Everything that the voice backend holds: one list per kind. An edge that cannot be seen hides its own rows only."""
+    held: dict[LegKind, list[Held]] = {}
+    for kind in LegKind:
+        try:
+            held[kind] = await services.voice.list(kind)
+        except VoiceError as error:
+            if error.cause not in AT_THE_EDGE:
+                raise
+            log.warning("edge_unseen", cause=error.cause, advice=error.detail)
+    everything = [each for kind in held for each in held[kind]]
+    sightings = {each.voice_id: Sighting(each, each.marker) async for each in _with_breaths(everything)}
+    return Look(sightings, frozenset(held))
 
 
-async def suspects_among(services: Services, seen: Mapping[str, Sighting]) -> list[Suspect]:
+async def suspects_among(services: Services, seen: Look) -> list[Suspect]:
     """The legs in place that are not as they were written; to be called after the look, so that the rows are newer."""
-    rows = await TrunkLeg.filter(state=LegState.READY).values_list(*COLUMNS)
+    rows = await TrunkLeg.filter(state=LegState.READY, kind__in=seen.kinds).values_list(*COLUMNS)
     suspects = [Suspect(*row) async for row in _with_breaths(rows)]
-    return [each async for each in _with_breaths(suspects) if _state(services, each, seen.get(each.voice_id))]
+    found = seen.sightings
+    return [each async for each in _with_breaths(suspects) if _state(services, each, found.get(each.voice_id))]
 
 
 async def confirm(services: Services, suspects: Iterable[Suspect]) -> None:

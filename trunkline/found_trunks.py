@@ -4,7 +4,7 @@ Pure: asks nobody. What cannot be said by a trunk of ours shows as a change of a
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from ipaddress import ip_network
 
 from models.secret import Secret
@@ -19,7 +19,7 @@ from models.sip_trunk import (
 from models.trunk_leg import LegKind
 from trunkline.phone import E164, NoForm, PhoneNumber, called_text_key, in_calling_format, parse_number
 from trunkline.validation import TrunkDraft
-from trunkline.voice import DispatchRule, Encryption, Held, InboundTrunk, Leg, OutboundTrunk
+from trunkline.voice import DispatchRule, EdgeRoute, Encryption, Held, InboundTrunk, Leg, OutboundTrunk
 
 OTHER_SETTINGS = "other-settings"  # what no leg of ours can say: headers, allowed callers, codecs ...
 HARMLESS = frozenset({"metadata", "name"})
@@ -32,16 +32,32 @@ ENCRYPTION = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An inbound trunk, the outbound one that shows the same number, and the rules that send its calls."""
+    """An inbound trunk, the outbound one that shows the same number, its route at the edge, the rules of its calls."""
 
     inbound: Held
     outbound: Held | None
     rules: tuple[Held, ...] = ()
+    route: Held | None = None
+
+    @property
+    def name(self) -> str:
+        """What the inbound trunk is called."""
+        return self.inbound.leg.name if isinstance(self.inbound.leg, InboundTrunk) else ""
+
+    @property
+    def trunks(self) -> tuple[Held, ...]:
+        """What LiveKit calls trunks."""
+        return (self.inbound, self.outbound) if self.outbound else (self.inbound,)
 
     @property
     def held(self) -> tuple[Held, ...]:
-        """The trunks themselves."""
-        return (self.inbound, self.outbound) if self.outbound else (self.inbound,)
+        """All that becomes a leg of the trunk, in the order of `wanted_legs`."""
+        return tuple(filter(None, (self.inbound, self.route, self.outbound)))
+
+    @property
+    def edge_key(self) -> Secret | None:
+        """The key by which the edge knows it."""
+        return self.route.leg.edge_key if self.route and isinstance(self.route.leg, EdgeRoute) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,14 +77,23 @@ class Said:
     address: str | None = None
 
 
-def paired(inbound: Iterable[Held], outbound: Iterable[Held], rules: Sequence[Held]) -> list[Found]:
+def paired(
+    inbound: Iterable[Held], outbound: Iterable[Held], rules: Sequence[Held], routes: Sequence[Held]
+) -> list[Found]:
     """Each inbound trunk with the outbound one that has its number, in whichever calling format; each is used once."""
     free = {held.voice_id: held for held in outbound}
     found = []
     for held in inbound:
         match = next((each for each in free.values() if _belongs(held, each)), None)
-        found.append(Found(held, match and free.pop(match.voice_id), rules_of(held.voice_id, rules)))
+        found.append(found_of(held, match and free.pop(match.voice_id), rules, routes))
     return found
+
+
+def found_of(inbound: Held, outbound: Held | None, rules: Iterable[Held], routes: Iterable[Held]) -> Found:
+    """What goes with a pair of trunks."""
+    keys = {outbound.leg.edge_key} if outbound and isinstance(outbound.leg, OutboundTrunk) else set()
+    route = next((each for each in routes if isinstance(each.leg, EdgeRoute) and each.leg.edge_key in keys), None)
+    return Found(inbound, outbound, rules_of(inbound.voice_id, rules), route)
 
 
 def rules_of(inbound_id: str, rules: Iterable[Held]) -> tuple[Held, ...]:
@@ -83,7 +108,7 @@ def _belongs(inbound: Held, outbound: Held) -> bool:
 
 
 def _numbers(held: Held) -> tuple[str, ...]:
-    return () if isinstance(held.leg, DispatchRule) else held.leg.numbers
+    return held.leg.numbers if isinstance(held.leg, InboundTrunk | OutboundTrunk) else ()
 
 
 def _forms(texts: Iterable[str]) -> set[str]:
@@ -109,6 +134,8 @@ def draft_of(found: Found, said: Said) -> TrunkDraft:
     outbound = found.outbound.leg if found.outbound else None
     assert isinstance(inbound, InboundTrunk)  # noqa: S101  # by its kind
     assert outbound is None or isinstance(outbound, OutboundTrunk)  # noqa: S101  # the same
+    if outbound and found.route:
+        outbound = _beyond_the_edge(outbound, found.route.leg)
     number = next(filter(None, map(_number, inbound.numbers)), None)
     stored = number.e164 if number else next(iter(inbound.numbers), "")
     host, port = _split(said.address or (outbound.address if outbound else ""))
@@ -128,7 +155,14 @@ def draft_of(found: Found, said: Said) -> TrunkDraft:
         inbound_authorization_type=InboundAuthorizationType.IP if by_address else InboundAuthorizationType.AUTH,
         allowed_inbound_ips=inbound.allowed_addresses if by_address else None,
         country_code=said.country or (outbound.destination_country if outbound else None),
+        outbound_proxy=found.route is not None,
     )
+
+
+def _beyond_the_edge(outbound: OutboundTrunk, route: Leg) -> OutboundTrunk:
+    """What the carrier meets."""
+    names = ("address", "transport", "auth_username", "auth_password")
+    return replace(outbound, **{name: getattr(route, name) for name in names})
 
 
 def _split(address: str) -> tuple[str, int | None]:

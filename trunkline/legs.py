@@ -1,17 +1,18 @@
 """What is wanted at the voice backend for one trunk: pure functions, one per leg (the mapping table of the README)."""
 
-from collections.abc import Iterable
-from dataclasses import fields
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from typing import Any
 
 from models.assistant import Assistant
-from models.secret import Keyring, Place, Secret
-from models.sip_trunk import InboundAuthorizationType, MediaEncryption, SipTrunk
+from models.secret import Keyring, Place, Secret, key_id_of
+from models.sip_trunk import InboundAuthorizationType, MediaEncryption, SipTransport, SipTrunk
 from models.trunk_leg import LegKind
 from trunkline.phone import called_text_key, called_texts, caller_id
-from trunkline.voice import DispatchRule, Encryption, InboundTrunk, Leg, Marker, OutboundTrunk
+from trunkline.services import Services
+from trunkline.voice import DispatchRule, EdgeRoute, Encryption, InboundTrunk, Leg, Marker, OutboundTrunk
 
 ROOM_PREFIX = "call-"
-PASSWORD_COLUMN = "sip_password"  # noqa: S105  # a column's name
 
 # ALLOW takes plain and SRTP offers; DISABLE answers an SRTP offer with silence.
 INBOUND_ENCRYPTION = {
@@ -26,13 +27,40 @@ OUTBOUND_ENCRYPTION = INBOUND_ENCRYPTION | {MediaEncryption.AUTO: Encryption.DIS
 
 def password_place(trunk: SipTrunk) -> Place:
     """Where the trunk's password belongs."""
-    return Place(trunk.workspace_id, trunk.id, PASSWORD_COLUMN)
+    return _place(trunk, "sip_password")
 
 
-def wanted_legs(trunk: SipTrunk, keyring: Keyring, installation_id: str) -> tuple[Leg, Leg]:
-    """The inbound leg, which can be refused, and then the outbound one."""
+def edge_key_place(trunk: SipTrunk) -> Place:
+    """Where the key belongs by which the edge knows the trunk."""
+    return _place(trunk, "edge_key")
+
+
+def sealed_again(trunk: SipTrunk, sealed: Mapping[str, bytes | None], keyring: Keyring) -> dict[str, Any]:
+    """The secrets of a trunk with the writing key, and that key's id; KeyringError when one does not open."""
+    places = {name: _place(trunk, name) for name, value in sealed.items() if value is not None}
+    again = {name: keyring.seal(keyring.open(bytes(sealed[name] or b""), at), at) for name, at in places.items()}
+    return again | {"sip_password_key": key_id_of(again["sip_password"])}
+
+
+def wanted_legs(services: Services, trunk: SipTrunk) -> tuple[Leg, ...]:
+    """What this installation wants of a trunk; KeyringError when its secrets do not open."""
+    return legs_of(trunk, services.keyring, services.installation_id, services.settings.edge_address)
+
+
+def legs_of(trunk: SipTrunk, keyring: Keyring, installation_id: str, edge_address: str) -> tuple[Leg, ...]:
+    """The inbound leg, which can be refused, and then the outbound one, after the edge's where there is one.
+
+    A trunk without a key was made before there was an edge: it goes out by itself until it is changed.
+    """
     password = keyring.open(bytes(trunk.sip_password), password_place(trunk))
-    return _inbound(trunk, password, installation_id), _outbound(trunk, password, installation_id)
+    inbound = _inbound(trunk, password, installation_id)
+    outbound = _outbound(trunk, password, installation_id)
+    if not trunk.outbound_proxy or trunk.edge_key is None:
+        return inbound, outbound
+    key = keyring.open(bytes(trunk.edge_key), edge_key_place(trunk))
+    bare = replace(outbound, auth_username="", auth_password=Secret(""), transport=SipTransport.UDP)
+    behind = replace(bare, address=edge_address, edge_key=key)
+    return inbound, _edge_route(trunk, outbound, key, installation_id), behind
 
 
 def _inbound(trunk: SipTrunk, password: Secret, installation_id: str) -> InboundTrunk:
@@ -62,6 +90,17 @@ def _outbound(trunk: SipTrunk, password: Secret, installation_id: str) -> Outbou
     )
 
 
+def _edge_route(trunk: SipTrunk, outbound: OutboundTrunk, key: Secret, installation_id: str) -> EdgeRoute:
+    return EdgeRoute(
+        edge_key=key,
+        address=outbound.address,
+        transport=outbound.transport,
+        auth_username=outbound.auth_username,
+        auth_password=outbound.auth_password,
+        metadata=_metadata(trunk, LegKind.EDGE, installation_id),
+    )
+
+
 def dispatch_rule(trunk: SipTrunk, assistant: Assistant, inbound_id: str, installation_id: str) -> DispatchRule:
     """The rule that sends the calls of this one trunk to rooms of their own with the assistant's agent."""
     return DispatchRule(
@@ -74,9 +113,9 @@ def dispatch_rule(trunk: SipTrunk, assistant: Assistant, inbound_id: str, instal
 
 
 def content(leg: Leg) -> list[str | Secret]:
-    """Everything of a leg but its marker, for `Keyring.digest_of`: what makes two legs the same."""
+    """Everything that a leg says but its marker, for `Keyring.digest_of`: what makes two legs the same."""
     values = [getattr(leg, each.name) for each in fields(leg) if each.name != "metadata"]
-    return [leg.kind, *(value if isinstance(value, Secret) else repr(value) for value in values)]
+    return [leg.kind, *(value if isinstance(value, Secret) else repr(value) for value in values if value is not None)]
 
 
 def own_text_keys(trunk: SipTrunk) -> list[str]:
@@ -87,6 +126,10 @@ def own_text_keys(trunk: SipTrunk) -> list[str]:
 def text_keys(texts: Iterable[str]) -> list[str]:
     """The texts as LiveKit compares them, each once, in one order for all, so that two writers cannot deadlock."""
     return sorted({called_text_key(text) for text in texts})
+
+
+def _place(trunk: SipTrunk, column: str) -> Place:
+    return Place(trunk.workspace_id, trunk.id, column)
 
 
 def _name(trunk: SipTrunk) -> str:

@@ -40,6 +40,12 @@ async def remove(voice: VoiceBackend, objects: Iterable[Held]) -> None:
         await voice.delete(held.leg.kind, held.voice_id)
 
 
+async def remove_unknown(services: Services, trunk: SipTrunk, kind: LegKind) -> None:
+    """Remove what an attempt of unknown outcome may have left of one leg, found by its marker."""
+    marker = Marker(services.installation_id, trunk.workspace_id, trunk.id, kind, trunk.revision)
+    await remove(services.voice, await own_objects(services.voice, marker))
+
+
 async def _settle_conflict(services: Services, leg: Leg, conflict: VoiceError) -> str:
     """A number is taken: by this very trunk (an earlier request arrived late), by remains, or by somebody else."""
     if voice_id := await _adopt(services.voice, leg):

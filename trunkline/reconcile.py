@@ -171,7 +171,7 @@ class Reconciler:
         leased = await claims.lease_remains(LEASE_SECONDS)
         try:
             seen = await drift.look(self.services)
-            ours = [each for each in seen.values() if each.is_of(self.services.installation_id)]
+            ours = [each for each in seen.sightings.values() if each.is_of(self.services.installation_id)]
             releasing = [await self._tried(self._release(claim, ours), claim.trunk.id) for claim in leased]
         finally:
             await asyncio.shield(_give_back(leased))

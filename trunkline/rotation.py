@@ -17,15 +17,15 @@ from tortoise.queryset import QuerySet
 
 from models.assistant import Assistant
 from models.idempotency_key import IdempotencyKey
-from models.secret import Keyring, KeyringError, key_id_of
-from models.sip_trunk import SipTrunk
+from models.secret import Keyring, KeyringError
+from models.sip_trunk import SEALED, SipTrunk
 from models.trunk_leg import LegKind, TrunkLeg
 from models.workspace import ApiKey
 from trunkline import database
-from trunkline.legs import content, dispatch_rule, password_place, wanted_legs
+from trunkline.legs import content, dispatch_rule, sealed_again, legs_of
 from trunkline.settings import Settings
 from trunkline.snapshots import kept_with, resealed
-from trunkline.start import ring_locked, write_private
+from trunkline.start import Started, ring_locked, write_private
 from trunkline.voice import Leg
 from trunkline.voice.sandbox import SandboxVoice
 
@@ -79,15 +79,16 @@ def new_key(path: Path) -> str:
     return key_id
 
 
-async def rotate(keyring: Keyring, installation_id: str, sandbox: SandboxVoice | None) -> Counter[str]:
+async def rotate(settings: Settings, start: Started, sandbox: SandboxVoice | None) -> Counter[str]:
     """Seal everything again that the writing key has not sealed; how much of what that was."""
+    keyring = start.keyring
     done: Counter[str] = Counter()
     for _ in range(ROUNDS):
         before = done.total()
         async for trunk in _stale_trunks(keyring):
             done.update(await _reseal(keyring, trunk))
         async for trunk in _trunks_with_stale_legs(keyring):
-            done[FINGERPRINTS] += await _fingerprint(keyring, trunk, installation_id)
+            done[FINGERPRINTS] += await _fingerprint(settings, start, trunk)
         if sandbox:
             done[SANDBOX] += await sandbox.reseal()
         if done.total() == before:
@@ -173,15 +174,13 @@ async def _stale_trunks(keyring: Keyring) -> AsyncIterator[SipTrunk]:
 
 
 async def _reseal(keyring: Keyring, trunk: SipTrunk) -> dict[str, int]:
-    """Seal a row's password again, and the one to go back to. A change brings a new ciphertext, so that tells one."""
-    place, old = password_place(trunk), trunk.sip_password
+    """Seal a row's secrets again, and those to go back to. A change brings new ciphertexts, so that tells one."""
     try:
-        sealed = keyring.seal(keyring.open(bytes(old), place), place)
-        before = resealed(trunk.previous, keyring, place) if trunk.previous else None
+        columns = sealed_again(trunk, {name: getattr(trunk, name) for name in SEALED}, keyring)
+        before = resealed(trunk.previous, keyring, trunk) if trunk.previous else None
     except KeyringError:  # one damaged row does not stop the others; it is told at that trunk
         return {}
-    columns = {"sip_password": sealed, "sip_password_key": key_id_of(sealed)}
-    row = SipTrunk.filter(id=trunk.id, sip_password=old, previous__isnull=before is None)
+    row = SipTrunk.filter(id=trunk.id, sip_password=trunk.sip_password, previous__isnull=before is None)
     if not await row.update(**columns, **({"previous": before} if before else {})):
         return {}  # it was changed meanwhile and has its turn in the next round
     return {PASSWORDS: 1, CHANGES: int(before is not None)}
@@ -201,11 +200,12 @@ async def _trunks_with_stale_legs(keyring: Keyring) -> AsyncIterator[SipTrunk]:
         after = str(ids[-1])
 
 
-async def _fingerprint(keyring: Keyring, trunk: SipTrunk, installation_id: str) -> int:
+async def _fingerprint(settings: Settings, start: Started, trunk: SipTrunk) -> int:
     """Digest the legs again that are as they are wanted; the others are written by the reconciler anyway."""
+    keyring = start.keyring
     applied = {leg.kind: leg for leg in await TrunkLeg.filter(trunk_id=trunk.id).exclude(applied_fingerprint=None)}
     renewed = 0
-    for wanted in await _wanted(keyring, trunk, applied, installation_id):
+    for wanted in await _wanted(settings, start, trunk, applied):
         old = applied[wanted.kind].applied_fingerprint if wanted.kind in applied else None
         if old and not old.startswith(f"{keyring.writing}:") and keyring.agrees(old, content(wanted)):
             leg = TrunkLeg.filter(trunk_id=trunk.id, kind=wanted.kind, applied_fingerprint=old)
@@ -214,14 +214,14 @@ async def _fingerprint(keyring: Keyring, trunk: SipTrunk, installation_id: str) 
 
 
 async def _wanted(
-    keyring: Keyring, trunk: SipTrunk, applied: Mapping[LegKind, TrunkLeg], installation_id: str
+    settings: Settings, start: Started, trunk: SipTrunk, applied: Mapping[LegKind, TrunkLeg]
 ) -> list[Leg]:
     try:
-        wanted: list[Leg] = [*wanted_legs(trunk, keyring, installation_id)]
+        wanted: list[Leg] = [*legs_of(trunk, start.keyring, start.installation_id, settings.edge_address)]
     except KeyringError:  # one trunk's damage
         return []
     assistant = await Assistant.get_or_none(answers_trunk_id=trunk.id)
     if assistant and LegKind.INBOUND in applied:
         inbound_id = applied[LegKind.INBOUND].voice_id or ""
-        wanted.append(dispatch_rule(trunk, assistant, inbound_id, installation_id))
+        wanted.append(dispatch_rule(trunk, assistant, inbound_id, start.installation_id))
     return wanted

@@ -15,7 +15,9 @@ from trunkline.phone import DIALLED_TEXT
 PREFIX = "TRUNKLINE_"
 LIVEKIT_NAMES = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
 NUMBER_PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
+EDGE_NAMES = ("OUTBOUND_PROXY", "EDGE_DATABASE", "EDGE_RPC_URL", "EDGE_RPC_TOKEN")
 BOOTSTRAP_KEY = re.compile(r"tl_[A-Za-z0-9_-]{24,}")
+RPC_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}")
 DATA = Path("data")
 SQLITE = "sqlite://"
 POSTGRES_SCHEMES = ("postgres", "postgresql", "asyncpg")
@@ -65,6 +67,16 @@ class Address:
         return f"{self.host}:{self.port}"
 
 
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """Where LiveKit reaches the edge, where its rows are written, and how it is told to load them."""
+
+    address: SipHost
+    database_url: Secret
+    rpc_url: str
+    rpc_token: Secret
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything that can be set. Times are in seconds. README.md has the table."""
@@ -93,6 +105,7 @@ class Settings:
     log_format: LogFormat = "auto"
     probe_new_trunks: Choice = "yes"
     test_call_destinations: tuple[str, ...] = ()
+    edge: Edge | None = None
 
     @property
     def sqlite_file(self) -> Path | None:
@@ -109,6 +122,11 @@ class Settings:
     def sandbox_path(self) -> Path:
         """The sandbox voice backend's file."""
         return self.sandbox_file or self.data_folder / "sandbox.db"
+
+    @property
+    def edge_address(self) -> str:
+        """Where the voice backend reaches the edge; the sandbox is its own."""
+        return str(self.edge.address) if self.edge else "edge"
 
     @property
     def served_hosts(self) -> frozenset[str]:
@@ -154,6 +172,12 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         log_format=read("LOG_FORMAT", _log_format, plain.log_format),
         probe_new_trunks=read("PROBE_NEW_TRUNKS", _choice, plain.probe_new_trunks),
         test_call_destinations=read("TEST_CALL_DESTINATIONS", _destinations, ()),
+        edge=_edge(
+            read("OUTBOUND_PROXY", _sip_host, None),
+            read("EDGE_DATABASE", _database_url, None),
+            read("EDGE_RPC_URL", _rpc_url, None),
+            read("EDGE_RPC_TOKEN", _rpc_token, None),
+        ),
     )
 
 
@@ -172,6 +196,18 @@ def _livekit(environ: Mapping[str, str]) -> LiveKit | None:
         why = "must look like wss://livekit.example.com or http://127.0.0.1:7880"
         raise SettingError("LIVEKIT_URL", why)
     return LiveKit(url, key, Secret(secret))
+
+
+def _edge(
+    address: SipHost | None, database_url: Secret | None, rpc_url: str | None, rpc_token: Secret | None
+) -> Edge | None:
+    if address and database_url and rpc_url and rpc_token:
+        return Edge(address, database_url, rpc_url, rpc_token)
+    given = (address, database_url, rpc_url, rpc_token)
+    missing = [PREFIX + name for name, value in zip(EDGE_NAMES, given, strict=True) if value is None]
+    if len(missing) < len(EDGE_NAMES):
+        raise SettingError(missing[0], "is missing; set TRUNKLINE_OUTBOUND_PROXY and all three TRUNKLINE_EDGE_*, or none")
+    return None
 
 
 def _parts(url: str) -> SplitResult | None:
@@ -310,3 +346,18 @@ def _sip_host(text: str) -> SipHost:
         case BadHost():
             message = "must be a host name or an IPv4 address, and :port unless it is SIP's own: sip.example.com:5070"
             raise ValueError(message)
+
+
+def _rpc_url(text: str) -> str:
+    parts = _parts(text)
+    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
+        message = "must look like http://10.0.0.5:5070"
+        raise ValueError(message)
+    return text
+
+
+def _rpc_token(text: str) -> Secret:
+    if not RPC_TOKEN.fullmatch(text):
+        message = "must be at least 16 of A-Z a-z 0-9 _ -"
+        raise ValueError(message)
+    return Secret(text)

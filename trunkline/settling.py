@@ -68,14 +68,18 @@ async def _measure(services: Services, trunk: SipTrunk, error: VoiceError | None
 async def _decide(
     services: Services, trunk: SipTrunk, status: TrunkStatus, error: VoiceError | None, by: Caller
 ) -> None:
-    """Nothing is open any more: texts that the inbound leg does not answer to are free again."""
+    """Nothing is open any more: texts that the inbound leg does not answer to are free again.
+
+    A route that the edge could not remove yet waits for its own time.
+    """
     inbound = await TrunkLeg.get_or_none(trunk_id=trunk.id, kind=LegKind.INBOUND)
+    left = await TrunkLeg.get_or_none(trunk_id=trunk.id, state=LegState.REMOVING)
     was, changed = trunk.status, changed_since(trunk.previous, trunk, services.keyring)
     async with in_transaction():
         await _write(trunk, status=status, previous=None)
         # Whoever made it due again meanwhile has seen something that this attempt has not.
         unmoved = SipTrunk.filter(id=trunk.id, next_attempt_at=trunk.next_attempt_at)
-        await unmoved.update(next_attempt_at=None)
+        await unmoved.update(next_attempt_at=left and left.next_attempt_at)
         if inbound is None or inbound.voice_id is None or inbound.state is LegState.READY:
             await CalledText.filter(trunk_id=trunk.id).exclude(text__in=own_text_keys(trunk)).delete()
         await history.trunk_settled(by, trunk, was, changed, error)

@@ -20,6 +20,7 @@ from trunkline.settings import SettingError, Settings
 from trunkline.snapshots import kept_with
 
 KEYS_SETTING = "TRUNKLINE_SECRET_KEYS"
+EDGE_SETTING = "TRUNKLINE_OUTBOUND_PROXY"
 KEYRING_FILE = "secret-keys"
 API_KEY_FILE = "api-key"
 FIRST_KEY_ID = "k1"
@@ -44,6 +45,7 @@ async def started(settings: Settings) -> AsyncIterator[Started]:
     keyring = load_keyring(settings)
     async with database.migrated(settings):
         await _refuse_a_wrong_ring(keyring)
+        await _refuse_a_missing_edge(settings)
         installation = await database.installation()
         workspace = await database.default_workspace()
         yield Started(keyring, installation.id, workspace.id)
@@ -129,6 +131,14 @@ async def _refuse_a_wrong_ring(keyring: Keyring) -> None:
         if not any(_opens(keyring, trunk) for trunk in trunks):
             why = f"its key {key_id} is another one than the {key_id} that this database was written with"
             raise SettingError(KEYS_SETTING, why)
+
+
+async def _refuse_a_missing_edge(settings: Settings) -> None:
+    """Without it their calls would leave from another address, or not at all."""
+    if settings.livekit and settings.edge is None:
+        behind = await SipTrunk.filter(outbound_proxy=True).exclude(edge_key=None).count()
+        if behind:
+            raise SettingError(EDGE_SETTING, f"is missing; {behind} trunks of this database go out through the edge")
 
 
 def _opens(keyring: Keyring, trunk: SipTrunk) -> bool:

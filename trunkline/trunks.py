@@ -101,7 +101,7 @@ async def examined(
     name = name_to_resolve(draft)
     addresses = await services.resolver.resolve(name, caller.workspace_id) if name else None
     settings = services.settings
-    proxy_problem = NO_PROXY if services.voice.kind is VoiceKind.LIVEKIT else None
+    proxy_problem = NO_PROXY if services.voice.kind is VoiceKind.LIVEKIT and settings.edge is None else None
     found = examine(draft, Policy(settings.allowed_networks, settings.phone_check, proxy_problem), addresses)
     bad_key = None if idempotency_key is None else idempotency.key_problem(idempotency_key)
     return Examination(None, (*found.problems, bad_key), found.notices) if bad_key else found

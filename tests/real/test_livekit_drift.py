@@ -90,7 +90,7 @@ async def edited(sip: Any, kind: LegKind, voice_id: str, edit: Callable[[Any], N
 @pytest.mark.parametrize("name", EDITS)
 async def test_an_edit_is_undone_in_place(house: House, livekit: LiveKitServer, name: str) -> None:
     kind, edit = EDITS[name]
-    voice, whole = house.voice.inner, await whole_trunk(house.api, phoneNumber=number())
+    voice, whole = house.voice.inner, await whole_trunk(house.api, phoneNumber=number(), outboundProxy=False)
     right = await held_of(voice, whole, kind)
     house.voice.forget()
     async with somebody(livekit) as sip:
@@ -105,7 +105,7 @@ async def test_an_edit_is_undone_in_place(house: House, livekit: LiveKitServer, 
 
 
 async def test_what_somebody_else_made_is_never_touched(house: House, livekit: LiveKitServer) -> None:
-    await whole_trunk(house.api, phoneNumber=number())
+    await whole_trunk(house.api, phoneNumber=number(), outboundProxy=False)
     theirs = api.SIPInboundTrunkInfo(name="Theirs", numbers=[number()], auth_username="bob", auth_password="builder")
     async with somebody(livekit) as sip:
         made = await sip.create_inbound_trunk(api.CreateSIPInboundTrunkRequest(trunk=theirs))
@@ -116,7 +116,7 @@ async def test_what_somebody_else_made_is_never_touched(house: House, livekit: L
 
 
 async def test_everything_comes_back_when_redis_lost_it(house: House, livekit: LiveKitServer) -> None:
-    trunks = [await whole_trunk(house.api, phoneNumber=f"+4074192{n:04}") for n in range(TRUNKS)]
+    trunks = [await whole_trunk(house.api, phoneNumber=f"+4074192{n:04}", outboundProxy=False) for n in range(TRUNKS)]
     before = await everything(house.voice.inner)
     await asyncio.to_thread(lose_everything, livekit)
 

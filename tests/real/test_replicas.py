@@ -180,7 +180,7 @@ async def test_a_rotation_beside_replicas_and_requests(tmp_path: Path, postgres_
 
     async def rotated() -> Keyring:
         ring = load_keyring(writing)
-        await rotate(ring, (await database.installation()).id, None)
+        await rotate(writing, Started(ring, (await database.installation()).id, ""), None)
         return ring
 
     async with replicas(knowing, Log()) as house:

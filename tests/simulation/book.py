@@ -7,6 +7,7 @@ from itertools import permutations
 from typing import Any
 
 from models.sip_trunk import SipCallingFormat
+from models.trunk_leg import LegKind
 
 Wish = Mapping[str, Any]
 
@@ -31,6 +32,17 @@ class Content:
 
     def changed(self, wish: Wish) -> "Content":
         return replace(self, **wish)
+
+    @property
+    def legs(self) -> tuple[LegKind, ...]:
+        """The legs that it has whether or not it is answered."""
+        trunks = (LegKind.INBOUND, LegKind.OUTBOUND)
+        return (*trunks, LegKind.EDGE) if goes_by_the_edge(self.sip_password) else trunks
+
+
+def goes_by_the_edge(password: str) -> bool:
+    """Here it is the password that tells: so it needs no draw of its own."""
+    return password[-1] in "02468ace"
 
 
 @dataclass(slots=True)

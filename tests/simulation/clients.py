@@ -10,7 +10,7 @@ from models.assistant import AssistantType
 from models.secret import Secret
 from models.sip_trunk import InboundAuthorizationType, SipCallingFormat, SipTrunkType
 from models.trunk_leg import LegKind
-from tests.simulation.book import Book, Content, Fate, KnownAssistant, KnownTrunk, Post
+from tests.simulation.book import Book, Content, Fate, KnownAssistant, KnownTrunk, Post, goes_by_the_edge
 from tests.simulation.invariants import Invariants
 from tests.simulation.network import NEVER_IN, NEVER_OUT, NEVER_RULE
 from tests.simulation.requests import Front, Unanswered
@@ -24,7 +24,6 @@ from trunkline.validation import TrunkDraft
 NUMBERS = ("+40741926260", "+40741926261", "+40741926262", "+40741926263", "+40741926264")
 FORMATS = (SipCallingFormat.PLUS_E164, SipCallingFormat.NATIONAL)
 UNDECIDED = {Code.OUTCOME_UNKNOWN, Code.VOICE_UNAVAILABLE, Code.VOICE_MISCONFIGURED, Code.RATE_LIMITED}
-TRUNK_LEGS = (LegKind.INBOUND, LegKind.OUTBOUND)
 
 
 @dataclass(slots=True)
@@ -63,7 +62,7 @@ class Client:
         # In the background it may take over what an earlier attempt left, with the password of that one.
         passwords = set(self.book.passwords) if background else {content.sip_password}
         self.book.trunks[trunk_id] = KnownTrunk(self.number, {content}, passwords)
-        if not background and not self.invariants.stand(trunk_id, TRUNK_LEGS):
+        if not background and not self.invariants.stand(trunk_id, content.legs):
             self.invariants.fail(f"{trunk_id} was acknowledged without its legs")
 
     async def update(self, trunk_id: str) -> None:
@@ -73,7 +72,9 @@ class Client:
         known.may = before | {content.changed(wish) for content in before}
         known.passwords |= {content.sip_password for content in known.may}
         self.book.passwords |= known.passwords
-        columns = {name: Secret(value) if name == "sip_password" else value for name, value in wish.items()}
+        columns = dict(wish)
+        if password := wish.get("sip_password"):
+            columns |= {"sip_password": Secret(password), "outbound_proxy": goes_by_the_edge(password)}
         update = Wish(trunk_id=trunk_id, columns=columns)
         result = await self._ask(
             f"update {trunk_id} {wish}", lambda services: changes.update_trunk(services, self.caller, update)
@@ -188,6 +189,7 @@ class Client:
             sip_address="8.8.4.4",
             sip_calling_format=content.sip_calling_format,
             inbound_authorization_type=InboundAuthorizationType.AUTH,
+            outbound_proxy=goes_by_the_edge(content.sip_password),
         )
 
     async def _ask(self, what: str, work: Any) -> Any:

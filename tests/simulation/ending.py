@@ -3,10 +3,10 @@
 import asyncio
 
 from models.trunk_leg import LegKind
-from tests.simulation.book import Book, Fate, Post
+from tests.simulation.book import Book, Content, Fate, Post
 from tests.simulation.eye import HIDDEN, Eye
 from tests.simulation.network import NEVER_IN, NEVER_OUT, Network, password_of
-from trunkline.voice import DispatchRule, InboundTrunk, Leg
+from trunkline.voice import DispatchRule, EdgeRoute, InboundTrunk, Leg, OutboundTrunk
 
 FOREIGN_TRUNK = "trunk_other"
 
@@ -42,12 +42,17 @@ class Ending:
             for voice_id in legs.values():
                 self.left.pop(voice_id, None)
             return
-        for kind in (LegKind.INBOUND, LegKind.OUTBOUND):
+        keys = set()
+        for kind in content.legs:
             held = self.left.pop(legs.get(kind, ""), None)
             if held is None or held.leg.kind is not kind:
                 self.fail(f"{trunk_id} has no {kind} leg")
-            elif not _says(held.leg, content.nickname, content.sip_password, content.phone_number):
+            elif not _says(held.leg, content):
                 self.fail(f"the {kind} leg of {trunk_id} is not as wanted")
+            elif isinstance(held.leg, OutboundTrunk | EdgeRoute):
+                keys.add(held.leg.edge_key)
+        if len(keys) > 1:
+            self.fail(f"{trunk_id} knocks at the edge with another key")
         self._rule(trunk_id, legs)
 
     def _rule(self, trunk_id: str, legs: dict[str, str]) -> None:
@@ -106,6 +111,8 @@ async def moves_at_rest(network: Network, seconds: float) -> str | None:
     return None
 
 
-def _says(leg: Leg, name: str, password: str, number: str) -> bool:
-    answered = not isinstance(leg, InboundTrunk) or leg.numbers[:1] == (number,)
-    return leg.name == name and password_of(leg) == password and answered
+def _says(leg: Leg, content: Content) -> bool:
+    behind = isinstance(leg, OutboundTrunk) and LegKind.EDGE in content.legs
+    known = password_of(leg) == ("" if behind else content.sip_password)
+    answered = not isinstance(leg, InboundTrunk) or leg.numbers[:1] == (content.phone_number,)
+    return known and answered and (isinstance(leg, EdgeRoute) or leg.name == content.nickname)

@@ -15,11 +15,10 @@ from tests.simulation.loop import PROCESS, SimLoop, chance, outside
 from tests.simulation.trace import Trace
 from trunkline.voice import (
     DispatchRule,
+    EdgeRoute,
     Held,
-    InboundTrunk,
     Leg,
     Marker,
-    OutboundTrunk,
     VoiceCause,
     VoiceError,
     VoiceKind,
@@ -151,7 +150,9 @@ class Network:
 
     def edit(self, voice_id: str) -> None:
         """Somebody changes an object behind our back."""
-        edited = replace(self.objects[voice_id].held.leg, name="edited by a stranger")
+        leg = self.objects[voice_id].held.leg
+        text = "edited by a stranger"
+        edited = replace(leg, address=text) if isinstance(leg, EdgeRoute) else replace(leg, name=text)
         with contextlib.suppress(VoiceError):  # the backend refuses strangers too
             at_once(self.sandbox.replace(voice_id, edited))
             self.objects[voice_id] = Stored(Held(voice_id, edited), excused=True)
@@ -276,10 +277,12 @@ async def in_this_thread(work: Callable[[], T], /) -> T:
 
 
 def _refuse_by_name(leg: Leg) -> None:
+    if isinstance(leg, EdgeRoute):
+        return
     told = leg.agent_name if isinstance(leg, DispatchRule) else leg.name
     if told.startswith(REFUSED_NAMES[leg.kind]):
         raise VoiceError(VoiceCause.REFUSED, "The backend does not like this name.")
 
 
 def password_of(leg: Leg) -> str:
-    return leg.auth_password.reveal() if isinstance(leg, InboundTrunk | OutboundTrunk) else ""
+    return "" if isinstance(leg, DispatchRule) else leg.auth_password.reveal()

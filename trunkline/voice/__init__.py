@@ -77,7 +77,10 @@ class InboundTrunk:
 
 @dataclass(frozen=True, slots=True)
 class OutboundTrunk:
-    """An outbound trunk of the voice backend; LiveKit's SIPOutboundTrunkInfo. `address` is host or host:port."""
+    """An outbound trunk of the voice backend; LiveKit's SIPOutboundTrunkInfo. `address` is host or host:port.
+
+    With an `edge_key` the address is the edge's, which knows the trunk by that key and answers the carrier's digest.
+    """
 
     kind = LegKind.OUTBOUND
     name: str
@@ -88,6 +91,20 @@ class OutboundTrunk:
     auth_username: str
     auth_password: Secret
     encryption: Encryption
+    metadata: str
+    edge_key: Secret | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeRoute:
+    """Where the edge sends the calls of one trunk, and what it answers the carrier's digest with."""
+
+    kind = LegKind.EDGE
+    edge_key: Secret
+    address: str
+    transport: SipTransport
+    auth_username: str
+    auth_password: Secret
     metadata: str
 
 
@@ -107,7 +124,7 @@ class DispatchRule:
     metadata: str
 
 
-Leg = InboundTrunk | OutboundTrunk | DispatchRule
+Leg = InboundTrunk | OutboundTrunk | EdgeRoute | DispatchRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +156,8 @@ class VoiceCause(StrEnum):
     BUSY = "BUSY"  # too much of our own under way; nothing was sent
     RATE_LIMITED = "RATE_LIMITED"  # nothing was done
     OUTCOME_UNKNOWN = "OUTCOME_UNKNOWN"  # timeout, 5xx, dropped or undecodable reply
+    EDGE_MISCONFIGURED = "EDGE_MISCONFIGURED"  # as above, but it concerns the trunks behind the edge only
+    EDGE_UNAVAILABLE = "EDGE_UNAVAILABLE"  # the same
 
 
 class VoiceError(Exception):

@@ -16,6 +16,7 @@ from models.trunk_leg import LegKind
 from trunkline.settings import LiveKit
 from trunkline.voice import (
     DispatchRule,
+    EdgeRoute,
     Encryption,
     Held,
     InboundTrunk,
@@ -25,7 +26,7 @@ from trunkline.voice import (
     VoiceError,
     VoiceKind,
 )
-from trunkline.voice.verdicts import missing, refuse_unsafe, unknown_outcome
+from trunkline.voice.verdicts import missing, no_edge, refuse_unsafe, unknown_outcome
 from trunkline.voice.wire import asked, open_session, told
 
 BEHIND_ALL_IDS = "~"  # sorts after every id: a page behind it proves URL, key and Redis, and loads nothing
@@ -42,8 +43,9 @@ ENCRYPTIONS = {
 }
 TRANSPORTS_BACK = {value: transport for transport, value in TRANSPORTS.items()}
 ENCRYPTIONS_BACK = {value: encryption for encryption, value in ENCRYPTIONS.items()}
+EDGE_KEY_HEADER = "X-Trunk-Key"
 NEVER_WRITTEN = frozenset({  # fields that change how calls are treated and that no leg says
-    "allowed_numbers", "auth_realm", "headers", "headers_to_attributes", "attributes_to_headers", "include_headers",
+    "allowed_numbers", "auth_realm", "headers_to_attributes", "attributes_to_headers", "include_headers",
     "ringing_timeout_status", "max_call_duration", "from_host", "krisp_enabled",
 })  # fmt: skip
 MEDIA_NEVER_WRITTEN = frozenset({"only_listed_codecs", "codecs", "media_timeout"})
@@ -85,6 +87,7 @@ def outbound_info(leg: OutboundTrunk) -> api.SIPOutboundTrunkInfo:
         auth_password=leg.auth_password.reveal(),
         media_encryption=encryption,
         media=api.SIPMediaConfig(encryption=encryption),
+        headers={EDGE_KEY_HEADER: leg.edge_key.reveal()} if leg.edge_key else {},
     )
 
 
@@ -140,7 +143,12 @@ def _outbound_leg(info: api.SIPOutboundTrunkInfo) -> OutboundTrunk:
         auth_password=Secret(info.auth_password),
         encryption=ENCRYPTIONS_BACK.get(_encryption_value(info), Encryption.DISABLE),
         metadata=info.metadata,
+        edge_key=Secret(info.headers[EDGE_KEY_HEADER]) if _says_edge_key(info) else None,
     )
+
+
+def _says_edge_key(info: TrunkInfo) -> bool:
+    return isinstance(info, api.SIPOutboundTrunkInfo) and set(info.headers) == {EDGE_KEY_HEADER}
 
 
 def _rule(info: api.SIPDispatchRuleInfo) -> DispatchRule:
@@ -159,7 +167,8 @@ def _encryption_value(info: TrunkInfo) -> api.SIPMediaEncryption:
 
 def _is_exact(info: TrunkInfo) -> bool:
     known_transport = isinstance(info, api.SIPInboundTrunkInfo) or info.transport in TRANSPORTS_BACK
-    known = known_transport and _encryption_value(info) in ENCRYPTIONS_BACK
+    known_headers = not info.headers or _says_edge_key(info)
+    known = known_transport and known_headers and _encryption_value(info) in ENCRYPTIONS_BACK
     return known and _fields(info).isdisjoint(NEVER_WRITTEN) and _fields(info.media).isdisjoint(MEDIA_NEVER_WRITTEN)
 
 
@@ -252,6 +261,8 @@ class LiveKitVoice:
                 )
             case DispatchRule():
                 return await self._sip.create_dispatch_rule(creation_of(leg))
+            case EdgeRoute():
+                raise no_edge()
 
     async def _replace(self, voice_id: str, leg: Leg) -> Info:
         match leg:
@@ -261,12 +272,18 @@ class LiveKitVoice:
                 return await self._sip.update_outbound_trunk(voice_id, outbound_info(leg))
             case DispatchRule():
                 return await self._sip.update_dispatch_rule(voice_id, rule_info(leg))
+            case EdgeRoute():
+                raise no_edge()
 
     async def _delete(self, kind: LegKind, voice_id: str) -> object:
-        if kind is LegKind.DISPATCH:
-            rule = api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=voice_id)
-            return await self._sip.delete_dispatch_rule(rule)
-        return await self._sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=voice_id))
+        match kind:
+            case LegKind.INBOUND | LegKind.OUTBOUND:
+                return await self._sip.delete_trunk(api.DeleteSIPTrunkRequest(sip_trunk_id=voice_id))
+            case LegKind.DISPATCH:
+                rule = api.DeleteSIPDispatchRuleRequest(sip_dispatch_rule_id=voice_id)
+                return await self._sip.delete_dispatch_rule(rule)
+            case LegKind.EDGE:
+                return None
 
     async def _page(self, kind: LegKind, *, ids: Sequence[str] = (), page: Pagination | None = None) -> Sequence[Info]:
         match kind:
@@ -279,3 +296,5 @@ class LiveKitVoice:
             case LegKind.DISPATCH:
                 rules = api.ListSIPDispatchRuleRequest(dispatch_rule_ids=ids, page=page)
                 return (await self._sip.list_dispatch_rule(rules)).items
+            case LegKind.EDGE:
+                return ()

@@ -17,7 +17,7 @@ from models.secret import Keyring, KeyringError, Place, Secret, key_id_of
 from models.sip_trunk import SipTransport
 from models.trunk_leg import LegKind
 from trunkline.phone import called_text_key
-from trunkline.voice import DispatchRule, Encryption, Held, InboundTrunk, Leg, OutboundTrunk, VoiceKind
+from trunkline.voice import DispatchRule, EdgeRoute, Encryption, Held, InboundTrunk, Leg, OutboundTrunk, VoiceKind
 from trunkline.voice.sandbox_file import (
     PATIENCE_SECONDS,
     Run,
@@ -29,15 +29,17 @@ from trunkline.voice.sandbox_file import (
 )
 from trunkline.voice.verdicts import Refusal, conflict, missing, refuse_unsafe, refused, rule_conflict
 
-ID_PREFIXES = {LegKind.INBOUND: "ST_", LegKind.OUTBOUND: "ST_", LegKind.DISPATCH: "SDR_"}
+ID_PREFIXES = {LegKind.INBOUND: "ST_", LegKind.OUTBOUND: "ST_", LegKind.DISPATCH: "SDR_", LegKind.EDGE: "EDGE_"}
 ID_LENGTH = 12
 ID_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"  # livekit/protocol, utils/guid
 ANY_NUMBER = ""  # the text under which a trunk without numbers answers
 NO_PASSWORD = Secret("")
+TRUNKS = (LegKind.INBOUND, LegKind.OUTBOUND)
 LEGS: dict[LegKind, Callable[..., Leg]] = {
     LegKind.INBOUND: InboundTrunk,
     LegKind.OUTBOUND: OutboundTrunk,
     LegKind.DISPATCH: DispatchRule,
+    LegKind.EDGE: EdgeRoute,
 }
 FROM_JSON: dict[str, Callable[[Any], object]] = {
     "numbers": tuple,
@@ -135,6 +137,8 @@ class SandboxVoice:
 
     def _store(self, voice_id: str, leg: Leg) -> None:
         told = {field.name: getattr(leg, field.name) for field in fields(leg) if field.name != "auth_password"}
+        if key := told.get("edge_key"):
+            told["edge_key"] = self._keyring.seal(key, _place(voice_id, "edge_key")).hex()
         password = NO_PASSWORD if isinstance(leg, DispatchRule) else leg.auth_password
         sealed = self._keyring.seal(password, _place(voice_id))
         row = (voice_id, leg.kind, json.dumps(told, ensure_ascii=False), key_id_of(sealed), sealed)
@@ -145,29 +149,31 @@ class SandboxVoice:
 
     def _deleted(self, kind: LegKind, voice_id: str) -> None:
         with transaction(self._db):
-            if kind is LegKind.DISPATCH:
-                self._db.execute("DELETE FROM held WHERE voice_id = ? AND kind = 'dispatch'", (voice_id,))
+            if kind not in TRUNKS:
+                self._db.execute("DELETE FROM held WHERE voice_id = ? AND kind = ?", (voice_id, kind))
                 return
-            self._db.execute("DELETE FROM held WHERE voice_id = ? AND kind <> 'dispatch'", (voice_id,))
+            self._db.execute("DELETE FROM held WHERE voice_id = ? AND kind IN (?, ?)", (voice_id, *TRUNKS))
             self._db.execute("DELETE FROM called WHERE voice_id = ?", (voice_id,))
 
     def _held(self, kind: LegKind, which: str, *values: str) -> Sequence[Held]:
         select = "SELECT voice_id, leg, auth_password FROM held WHERE kind = ?"
         rows = self._db.execute(select + which, (kind, *values)).fetchall()
-        return [
-            Held(voice_id, _leg(kind, text, self._keyring.open(sealed, _place(voice_id))))
-            for voice_id, text, sealed in rows
-        ]
+        return [Held(voice_id, self._leg(kind, voice_id, text, sealed)) for voice_id, text, sealed in rows]
+
+    def _leg(self, kind: LegKind, voice_id: str, text: str, sealed: bytes) -> Leg:
+        told = {name: FROM_JSON.get(name, str)(value) for name, value in json.loads(text).items() if value is not None}
+        if key := told.get("edge_key"):
+            told["edge_key"] = self._keyring.open(bytes.fromhex(str(key)), _place(voice_id, "edge_key"))
+        if kind is LegKind.DISPATCH:
+            return LEGS[kind](**told)
+        return LEGS[kind](auth_password=self._keyring.open(sealed, _place(voice_id)), **told)
 
     def _resealed(self) -> int:
         with transaction(self._db):
-            old = "SELECT voice_id, auth_password FROM held WHERE key_id <> ?"
-            rows = self._db.execute(old, (self._keyring.writing,)).fetchall()
-            for voice_id, sealed in rows:
-                again = self._keyring.seal(self._keyring.open(sealed, _place(voice_id)), _place(voice_id))
-                written = (key_id_of(again), again, voice_id)
-                self._db.execute("UPDATE held SET key_id = ?, auth_password = ? WHERE voice_id = ?", written)
-        return len(rows)
+            stale = [each for kind in LegKind for each in self._held(kind, " AND key_id <> ?", self._keyring.writing)]
+            for held in stale:
+                self._store(held.voice_id, held.leg)
+        return len(stale)
 
     def _prove_keys(self, path: Path) -> None:
         """Open one password of each key that wrote any, so that a wrong ring is told at the start."""
@@ -239,18 +245,13 @@ def _rules_collide(db: sqlite3.Connection, rule: DispatchRule, *, is_new: bool) 
     return bool(stored if is_new else stored > 1)
 
 
-def _leg(kind: LegKind, text: str, password: Secret) -> Leg:
-    told = {name: FROM_JSON.get(name, str)(value) for name, value in json.loads(text).items()}
-    return LEGS[kind](**told) if kind is LegKind.DISPATCH else LEGS[kind](auth_password=password, **told)
-
-
-def _place(voice_id: str) -> Place:
-    return Place(workspace="sandbox", row=voice_id, column="auth_password")
+def _place(voice_id: str, column: str = "auth_password") -> Place:
+    return Place(workspace="sandbox", row=voice_id, column=column)
 
 
 def _refuse(leg: Leg) -> None:
     refuse_unsafe(leg)
-    if not isinstance(leg, DispatchRule) and (refusal := refusal_of(leg)):
+    if isinstance(leg, InboundTrunk | OutboundTrunk) and (refusal := refusal_of(leg)):
         raise refused(refusal)
 
 

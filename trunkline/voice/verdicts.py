@@ -58,6 +58,11 @@ def refused(message: str) -> VoiceError:
     return VoiceError(VoiceCause.REFUSED, "The voice backend refused a field of the trunk; its own log tells which.")
 
 
+def no_edge() -> VoiceError:
+    """Tell that a trunk wants the edge where there is none."""
+    return VoiceError(VoiceCause.REFUSED, "This installation has no edge; see TRUNKLINE_OUTBOUND_PROXY.")
+
+
 def missing() -> VoiceError:
     """Tell that no object has the id."""
     return VoiceError(VoiceCause.MISSING, "The voice backend has no such trunk or dispatch rule any more.")
