@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 LOOPBACK = "127.0.0.1"
 # Below the ports from which Linux and macOS serve outgoing connections: a stopped server finds its port free again.
@@ -93,11 +94,11 @@ def is_free(port: int) -> bool:
     return False
 
 
-def answers_ok(port: int, path: str = "/") -> bool:
+def answers_ok(port: int, path: str = "/", headers: Mapping[str, str] = MappingProxyType({})) -> bool:
     """Whether GET on this machine is answered with 200; asked without any proxy."""
     connection = http.client.HTTPConnection(LOOPBACK, port, timeout=2)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=dict(headers))
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False

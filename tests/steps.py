@@ -106,7 +106,9 @@ def belief_after(belief: Belief, steps: Iterable[Step], told: list[Payload]) -> 
 
 def create(trunk: Trunk, **more: str) -> Step:
     def told(_ids: Ids, base: str) -> dict[str, Any]:
-        return given(**inputs(base, number=trunk.number, nickname=trunk.nickname, proxy=trunk.proxy), **_secret(trunk), **more)
+        return given(
+            **inputs(base, number=trunk.number, nickname=trunk.nickname, proxy=trunk.proxy), **_secret(trunk), **more
+        )
 
     return Step("createSipTrunk", told, with_trunk(trunk))
 

@@ -154,9 +154,10 @@ async def test_an_edge_that_is_away_fails_only_what_needs_it(house: House) -> No
 
     trunk = await created(house)
     house.voice.plan = away
-    for payload in (await house.api.create(**CARRIER | {"phoneNumber": "+40741926266"}), await house.api.update(
-        trunk["id"], sipPassword="another-password"
-    )):
+    for payload in (
+        await house.api.create(**CARRIER | {"phoneNumber": "+40741926266"}),
+        await house.api.update(trunk["id"], sipPassword="another-password"),
+    ):
         (error,) = payload["userErrors"]
         assert (error["code"], error["retryable"]) == ("VOICE_UNAVAILABLE", True)
     assert codes(await house.api.create(phoneNumber="+40741926267")) == []

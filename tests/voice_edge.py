@@ -19,7 +19,9 @@ async def created_route_gets_an_id_of_its_own(voice: VoiceBackend) -> None:
 
 
 async def route_reads_back_equal(voice: VoiceBackend) -> None:
-    odd = replace(route(), auth_username="a@b%c^$#+|;'", auth_password=Secret("p\u00e4ss ;|$1%s'\"\\\\ \u2603"), metadata="")
+    odd = replace(
+        route(), auth_username="a@b%c^$#+|;'", auth_password=Secret("p\u00e4ss ;|$1%s'\"\\\\ \u2603"), metadata=""
+    )
     for each in (*(replace(route(), transport=transport) for transport in SipTransport), odd):
         voice_id = await voice.create(each)
         assert await voice.find(EDGE, voice_id) == Held(voice_id, each)

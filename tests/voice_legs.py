@@ -26,7 +26,7 @@ from trunkline.voice import (
 
 VOICE_ID = re.compile(r"ST_[2-9A-HJ-NP-Za-km-z]{12}")
 RULE_ID = re.compile(r"SDR_[2-9A-HJ-NP-Za-km-z]{12}")
-ROUTE_ID = re.compile(r"EDGE_[2-9A-HJ-NP-Za-km-z]{12}")
+ROUTE_ID = re.compile(r"EDGE_[0-9A-Za-z]{12,16}")
 UNKNOWN_ID = "ST_unknownunkno"
 UNKNOWN_RULE_ID = "SDR_unknownunkno"
 PASSWORD = "s3cr\u00e9t \u2603 \"\\' " + "x" * 240

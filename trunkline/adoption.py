@@ -164,9 +164,7 @@ async def _store(services: Services, workspace_id: str, found: Found, wanted: No
     return trunk.id
 
 
-def _row(
-    services: Services, trunk_id: str, workspace_id: str, found: Found, wanted: NormalizedTrunk
-) -> SipTrunk:
+def _row(services: Services, trunk_id: str, workspace_id: str, found: Found, wanted: NormalizedTrunk) -> SipTrunk:
     """The trunk as it is stored; the key that the edge knows it by stays."""
     trunk = SipTrunk(id=trunk_id, workspace_id=workspace_id)
     if found.edge_key:

@@ -37,13 +37,14 @@ from trunkline.reconcile import Reconciler
 from trunkline.resolver import Resolver
 from trunkline.scrape import Scrape
 from trunkline.services import Services
-from trunkline.settings import SettingError, Settings
+from trunkline.settings import Edge, SettingError, Settings
 from trunkline.start import Started, ensure_keys, started, take_claims_over
 from trunkline.tracing import UNTRACED, Tracer
 from trunkline.voice import VoiceBackend, VoiceError
 from trunkline.voice.bounded import Bounded
 from trunkline.voice.calls import NoCalls, VoiceCalls
-from trunkline.voice.watch import watching
+from trunkline.voice.watch import Watch, watching
+from trunkline.voice.with_edge import VoiceWithEdge
 
 PAGE = Path(gql.__file__).parent / "graphiql" / "dist"
 CALLS_PER_CREATION = 3  # two legs and one look after a doubt share the time of a creation
@@ -76,13 +77,22 @@ def open_calls(settings: Settings) -> VoiceCalls:
     return LiveKitCalls(settings.livekit)
 
 
+def _bounded_edge(edge: Edge, call_timeout: float, watch: Watch) -> VoiceBackend:
+    from trunkline.voice.edge import EdgeVoice
+
+    return Bounded(EdgeVoice(edge), call_timeout, watch=lambda method: watch(f"edge_{method}"))
+
+
 @asynccontextmanager
 async def services_of(
     settings: Settings, start: Started, voice: OpenVoice = open_voice, tracer: Tracer = UNTRACED
 ) -> AsyncIterator[Services]:
     """Everything the use cases need; what is under way is finished before it closes."""
     call_timeout, metrics = settings.provision_timeout / CALLS_PER_CREATION, Metrics()
-    backend = Bounded(voice(settings, start.keyring), call_timeout, watch=watching(metrics, tracer))
+    watch = watching(metrics, tracer)
+    backend: VoiceBackend = Bounded(voice(settings, start.keyring), call_timeout, watch=watch)
+    if settings.edge:
+        backend = VoiceWithEdge(backend, _bounded_edge(settings.edge, call_timeout, watch))
     services = Services(
         settings,
         start.keyring,

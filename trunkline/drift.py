@@ -70,7 +70,7 @@ class Suspect:
 
 
 async def look(services: Services) -> Look:
-    """Everything that the voice backend holds: one list per kind. An edge that cannot be seen hides its own rows only."""
+    """Everything that the voice backend holds: one list per kind. An edge that is away hides its own routes only."""
     held: dict[LegKind, list[Held]] = {}
     for kind in LegKind:
         try:

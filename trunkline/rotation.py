@@ -22,7 +22,7 @@ from models.sip_trunk import SEALED, SipTrunk
 from models.trunk_leg import LegKind, TrunkLeg
 from models.workspace import ApiKey
 from trunkline import database
-from trunkline.legs import content, dispatch_rule, sealed_again, legs_of
+from trunkline.legs import content, dispatch_rule, legs_of, sealed_again
 from trunkline.settings import Settings
 from trunkline.snapshots import kept_with, resealed
 from trunkline.start import Started, ring_locked, write_private

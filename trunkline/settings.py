@@ -206,7 +206,9 @@ def _edge(
     given = (address, database_url, rpc_url, rpc_token)
     missing = [PREFIX + name for name, value in zip(EDGE_NAMES, given, strict=True) if value is None]
     if len(missing) < len(EDGE_NAMES):
-        raise SettingError(missing[0], "is missing; set TRUNKLINE_OUTBOUND_PROXY and all three TRUNKLINE_EDGE_*, or none")
+        raise SettingError(
+            missing[0], "is missing; set TRUNKLINE_OUTBOUND_PROXY and all three TRUNKLINE_EDGE_*, or none"
+        )
     return None
 
 
