@@ -31,6 +31,8 @@ REVEALED_IN = {
     "trunkline/settings.py": {"Settings.sqlite_file"},
     "trunkline/start.py": {"ensure_keys", "load_keyring"},
     "trunkline/validation.py": {"_findings"},
+    "trunkline/voice/edge.py": {"EdgeVoice.__init__", "_values"},  # the edge's row
+    "trunkline/voice/edge_rows.py": {"rows_at"},
     "trunkline/voice/livekit.py": {"LiveKitVoice.__init__", "inbound_info", "outbound_info"},
     "trunkline/voice/livekit_calls.py": {"LiveKitCalls.__init__", "_config"},
     "trunkline/voice/webhooks.py": {"is_signed"},

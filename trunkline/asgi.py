@@ -37,7 +37,7 @@ from trunkline.reconcile import Reconciler
 from trunkline.resolver import Resolver
 from trunkline.scrape import Scrape
 from trunkline.services import Services
-from trunkline.settings import Edge, SettingError, Settings
+from trunkline.settings import SettingError, Settings, SipEdge
 from trunkline.start import Started, ensure_keys, started, take_claims_over
 from trunkline.tracing import UNTRACED, Tracer
 from trunkline.voice import VoiceBackend, VoiceError
@@ -77,7 +77,7 @@ def open_calls(settings: Settings) -> VoiceCalls:
     return LiveKitCalls(settings.livekit)
 
 
-def _bounded_edge(edge: Edge, call_timeout: float, watch: Watch) -> VoiceBackend:
+def _bounded_edge(edge: SipEdge, call_timeout: float, watch: Watch) -> VoiceBackend:
     from trunkline.voice.edge import EdgeVoice
 
     return Bounded(EdgeVoice(edge), call_timeout, watch=lambda method: watch(f"edge_{method}"))

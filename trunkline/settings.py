@@ -68,7 +68,7 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
-class Edge:
+class SipEdge:
     """Where LiveKit reaches the edge, where its rows are written, and how it is told to load them."""
 
     address: SipHost
@@ -105,7 +105,7 @@ class Settings:
     log_format: LogFormat = "auto"
     probe_new_trunks: Choice = "yes"
     test_call_destinations: tuple[str, ...] = ()
-    edge: Edge | None = None
+    edge: SipEdge | None = None
 
     @property
     def sqlite_file(self) -> Path | None:
@@ -200,9 +200,9 @@ def _livekit(environ: Mapping[str, str]) -> LiveKit | None:
 
 def _edge(
     address: SipHost | None, database_url: Secret | None, rpc_url: str | None, rpc_token: Secret | None
-) -> Edge | None:
+) -> SipEdge | None:
     if address and database_url and rpc_url and rpc_token:
-        return Edge(address, database_url, rpc_url, rpc_token)
+        return SipEdge(address, database_url, rpc_url, rpc_token)
     given = (address, database_url, rpc_url, rpc_token)
     missing = [PREFIX + name for name, value in zip(EDGE_NAMES, given, strict=True) if value is None]
     if len(missing) < len(EDGE_NAMES):

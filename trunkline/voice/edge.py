@@ -13,7 +13,7 @@ import aiohttp
 from models.secret import Secret
 from models.sip_trunk import SipTransport
 from models.trunk_leg import LegKind
-from trunkline.settings import Edge
+from trunkline.settings import SipEdge
 from trunkline.voice import EdgeRoute, Held, Leg, VoiceError, VoiceKind
 from trunkline.voice.edge_rows import Row, rows_at
 from trunkline.voice.verdicts import misconfigured, missing, refused, unavailable, unknown_outcome
@@ -33,7 +33,7 @@ class EdgeVoice:
 
     kind = VoiceKind.LIVEKIT  # what stands behind it
 
-    def __init__(self, edge: Edge) -> None:
+    def __init__(self, edge: SipEdge) -> None:
         self._rows = rows_at(edge.database_url)
         self._url = edge.rpc_url
         self._http = aiohttp.ClientSession(
