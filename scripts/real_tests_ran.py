@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 REAL = Path(__file__).resolve().parent.parent / "tests" / "real"
 REAL_SERVER = "real server"  # what tests/real/conftest.py notes with each test
-SERVERS = {"livekit", "livekit_sip", "postgres"}
+SERVERS = {"edge", "livekit", "livekit_sip", "postgres"}
 
 
 def main(results: str) -> None:

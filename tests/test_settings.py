@@ -225,7 +225,9 @@ def test_a_wrong_livekit_url_is_refused(url: str) -> None:
 
 
 def test_the_edge_needs_all_four_settings() -> None:
-    told = SipEdge(SipHost("edge.example.com", 5080), Secret("sqlite:///s3cret.db"), "http://10.0.0.5:5070", Secret(TOKEN))
+    told = SipEdge(
+        SipHost("edge.example.com", 5080), Secret("sqlite:///s3cret.db"), "http://10.0.0.5:5070", Secret(TOKEN)
+    )
     settings = read_settings(EDGE)
     assert (settings.edge, settings.edge_address) == (told, "edge.example.com:5080")
     assert read_settings({}).edge is None

@@ -6,6 +6,7 @@ With TRUNKLINE_REQUIRE_REAL=1, as in CI, it fails them.
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,8 +14,9 @@ import httpx
 import pytest
 from livekit import api
 
-from scripts import agent_environment, voice_sip, voice_stack
-from scripts.daemon import Daemon
+from scripts import agent_environment, voice_edge, voice_sip, voice_stack
+from scripts.daemon import Daemon, free_port
+from scripts.voice_edge import EdgeServer
 from tests.api import KEY, Api
 from tests.conftest import REAL_SERVER
 from tests.real.calling import Exchange, running_exchange, running_worker
@@ -24,6 +26,7 @@ from tests.real.servers import (
     Postgres,
     VoiceStack,
     postgres_binaries,
+    running_edge,
     running_livekit,
     running_postgres,
     running_sip,
@@ -37,6 +40,7 @@ INSTALLED_BY = {
     "node": "apt-get install nodejs",
     "sipp": "apt-get install sip-tester",
     "baresip": "apt-get install baresip-core",
+    "kamailio": f"apt-get install {voice_edge.PACKAGES}",
     "playwright-core": "npm ci --prefix tests/real/node",
     "vite": "npm ci --prefix examples/web",
 }
@@ -44,7 +48,7 @@ INSTALLED_BY = {
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Note which real servers a test meets: the summary and CI count them."""
-    for server in {"livekit", "livekit_sip", "postgres"} & set(getattr(item, "fixturenames", ())):
+    for server in {"edge", "livekit", "livekit_sip", "postgres"} & set(getattr(item, "fixturenames", ())):
         item.user_properties.append((REAL_SERVER, server))
 
 
@@ -108,6 +112,23 @@ def worker(tmp_path_factory: pytest.TempPathFactory, livekit_sip: VoiceStack, ag
 def exchange(tmp_path_factory: pytest.TempPathFactory, livekit_sip: VoiceStack) -> Iterator[Exchange]:
     """trunkline over the real livekit-sip, served once for all calls."""
     with running_exchange(tmp_path_factory.mktemp("exchange"), livekit_sip) as exchange:
+        yield exchange
+
+
+@pytest.fixture(scope="session")
+def edge(tmp_path_factory: pytest.TempPathFactory, needs: Callable[[str], str]) -> Iterator[EdgeServer]:
+    """A real edge, which trusts the authority of the tests towards carriers. A test that stops it starts it again."""
+    for command in ("kamailio", "sqlite3", "openssl"):
+        needs(command)
+    with running_edge(tmp_path_factory.mktemp("edge")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def behind(tmp_path_factory: pytest.TempPathFactory, livekit_sip: VoiceStack, edge: EdgeServer) -> Iterator[Exchange]:
+    """Another trunkline at the same livekit-sip, whose trunks may go out through the edge."""
+    elsewhere = replace(livekit_sip, port=free_port())  # LiveKit's events go to the other one
+    with running_exchange(tmp_path_factory.mktemp("behind"), elsewhere, edge.environment) as exchange:
         yield exchange
 
 

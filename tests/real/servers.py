@@ -13,12 +13,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from scripts import voice_sip, voice_stack
+from scripts import voice_edge, voice_sip, voice_stack
 from scripts.daemon import LOOPBACK, Daemon, free_port
+from scripts.voice_edge import EdgeServer
 from scripts.voice_sip import SipServer
 from scripts.voice_stack import LiveKitServer
 
-__all__ = ["LiveKitServer", "Postgres", "VoiceStack", "running_livekit", "running_postgres", "running_sip"]
+__all__ = [
+    "LiveKitServer",
+    "Postgres",
+    "VoiceStack",
+    "running_edge",
+    "running_livekit",
+    "running_postgres",
+    "running_sip",
+]
 
 USER = "trunkline"
 DEBIAN_BINARIES = "/usr/lib/postgresql"
@@ -54,6 +63,15 @@ def running_sip(more: Mapping[str, object] | None = None, **environment: str) ->
             yield VoiceStack(server, sip, port)
         finally:
             sip.close()
+
+
+@contextmanager
+def running_edge(folder: Path, **changes: str) -> Iterator[EdgeServer]:
+    server = voice_edge.start(folder, changes)
+    try:
+        yield server
+    finally:
+        server.close()
 
 
 @dataclass(frozen=True)

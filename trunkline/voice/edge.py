@@ -78,8 +78,8 @@ class EdgeVoice:
         await self._http.close()
 
     async def _write(self, statement: str, *values: str) -> int:
-        """Change rows and have them loaded; nothing is written while the edge is away."""
-        await self._ask("GET")
+        """Change rows and have them loaded; nothing is written while the edge is away, or reads something else."""
+        await self._load()
         changed = await self._rows.write(statement, *values)
         try:
             await self._load()
@@ -115,7 +115,7 @@ def _generation(status: int, text: bytes) -> str:
         case HTTPStatus.OK:
             return text.decode(errors="replace")
         case HTTPStatus.UNAUTHORIZED:
-            raise misconfigured("The edge did not accept TRUNKLINE_EDGE_RPC_TOKEN.")
+            raise misconfigured("What answers at TRUNKLINE_EDGE_RPC_URL did not accept TRUNKLINE_EDGE_RPC_TOKEN.")
         case HTTPStatus.INTERNAL_SERVER_ERROR:
             raise unavailable("The edge could not load its rows; its own log tells why.")
         case _:
