@@ -16,6 +16,7 @@ TOLD = (
     "calls to a carrier",
     "test calls",
     "self tests",
+    "a call through the edge",
 )  # what a test has to say, by record_property
 
 

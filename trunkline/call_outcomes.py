@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from enum import StrEnum
+from http import HTTPStatus
 
 from models.sip_trunk import SipTransport, SipTrunk
 from trunkline.voice.calls import CallEnd
@@ -29,7 +30,10 @@ ENCRYPTION = (
     "The two sides do not agree on media encryption: switch mediaEncryption (AUTO and DISABLED offer plain audio only, "
     "ALLOWED and REQUIRED offer SRTP only)."
 )
-PATH = "A firewall drops the packets, or the carrier answers only addresses that it knows: give it livekit-sip's."
+PATH = (
+    "A firewall drops the packets, or the carrier answers only addresses that it knows: give it livekit-sip's, or the "
+    "edge's with outboundProxy."
+)
 WRONG_PLACE = "sipAddress, sipPort or sipTransport is not what the carrier has; probeSipTrunk tells more."
 NO_SIP_SERVICE = "No livekit-sip took the call: it is not running, not connected to LiveKit's Redis, or too busy."
 STATUSES = {
@@ -59,6 +63,12 @@ WORDS = {
     "cpu exhausted": Outcome.VOICE_UNAVAILABLE,
     "unavailable": Outcome.VOICE_UNAVAILABLE,
 }
+# The edge's own words with a 403 (edge/kamailio.cfg).
+UNKNOWN_KEY = "Unknown trunk key"
+EDGE_WORDS = {
+    "Carrier refused the trunk's credentials": Outcome.CREDENTIALS_REFUSED,
+    UNKNOWN_KEY: Outcome.VOICE_UNAVAILABLE,
+}
 # Over TCP and TLS a refusal or a challenge ends the transaction at once, and then livekit-sip may see only that end.
 LOST = "transaction failed to complete"
 CAUSES = {
@@ -82,6 +92,8 @@ def outcome_of(end: CallEnd) -> Outcome:
     if end.sip_status is None:
         found = next((outcome for part, outcome in WORDS.items() if part in end.words), None)
         return found or (Outcome.RANG if end.rang else Outcome.NO_REPLY)
+    if end.sip_status == HTTPStatus.FORBIDDEN and end.words in EDGE_WORDS:
+        return EDGE_WORDS[end.words]
     if end.sip_status in UNANSWERED and end.rang:
         return Outcome.RANG
     by_class = Outcome.CARRIER_ERROR if 500 <= end.sip_status < 600 else Outcome.REJECTED  # noqa: PLR2004  # SIP's
@@ -96,6 +108,8 @@ def likely_causes(end: CallEnd, trunk: SipTrunk) -> list[str]:
 def _special(end: CallEnd, trunk: SipTrunk) -> Iterator[str]:
     if end.sip_status in {415, 488, 606}:
         yield ENCRYPTION
+    elif end.words == UNKNOWN_KEY:
+        yield "The edge does not know this trunk (yet); reprovisionSipTrunk writes its route again."
     elif end.sip_status in UNANSWERED and not end.rang:
         yield "The called party is not registered or switched off; the trunk itself works."
     elif "x509:" in end.words:

@@ -5,6 +5,7 @@ With TRUNKLINE_REQUIRE_REAL=1, as in CI, it fails them.
 
 import os
 import shutil
+import subprocess
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,9 @@ from scripts import agent_environment, voice_edge, voice_sip, voice_stack
 from scripts.daemon import Daemon, free_port
 from scripts.voice_edge import EdgeServer
 from tests.api import KEY, Api
+from tests.authority import Authority, new_authority
 from tests.conftest import REAL_SERVER
+from tests.real.behind import Caller
 from tests.real.calling import Exchange, running_exchange, running_worker
 from tests.real.inbound_matrix import Case, Played, play
 from tests.real.servers import (
@@ -116,11 +119,20 @@ def exchange(tmp_path_factory: pytest.TempPathFactory, livekit_sip: VoiceStack) 
 
 
 @pytest.fixture(scope="session")
-def edge(tmp_path_factory: pytest.TempPathFactory, needs: Callable[[str], str]) -> Iterator[EdgeServer]:
-    """A real edge, which trusts the authority of the tests towards carriers. A test that stops it starts it again."""
+def edge_authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Whom the edge trusts."""
+    return new_authority(tmp_path_factory.mktemp("trusted"))
+
+
+@pytest.fixture(scope="session")
+def edge(
+    tmp_path_factory: pytest.TempPathFactory, needs: Callable[[str], str], edge_authority: Authority
+) -> Iterator[EdgeServer]:
+    """A real edge. A test that stops it starts it again."""
     for command in ("kamailio", "sqlite3", "openssl"):
         needs(command)
-    with running_edge(tmp_path_factory.mktemp("edge")) as server:
+    subprocess.run(["openssl", "rehash", edge_authority.folder], check=True)
+    with running_edge(tmp_path_factory.mktemp("edge"), EDGE_TLS_CA=str(edge_authority.folder)) as server:
         yield server
 
 
@@ -130,6 +142,13 @@ def behind(tmp_path_factory: pytest.TempPathFactory, livekit_sip: VoiceStack, ed
     elsewhere = replace(livekit_sip, port=free_port())  # LiveKit's events go to the other one
     with running_exchange(tmp_path_factory.mktemp("behind"), elsewhere, edge.environment) as exchange:
         yield exchange
+
+
+@pytest.fixture
+async def caller(behind: Exchange, carrier: Carrier, edge: EdgeServer) -> AsyncIterator[Caller]:
+    """Calls through the edge."""
+    async with behind.client() as client, behind.livekit() as lk:
+        yield Caller(client, lk, carrier, edge)
 
 
 @pytest.fixture(scope="session")

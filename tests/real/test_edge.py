@@ -16,6 +16,7 @@ from models.secret import Keyring, Secret
 from models.trunk_leg import LegKind
 from scripts.daemon import free_port
 from scripts.voice_edge import EdgeServer
+from tests.real.behind import file_of, past_us
 from tests.real.servers import running_edge
 from tests.server_process import ROOT, ServerProcess
 from tests.voice_contract import CASES, EDGE_CASES, Case, run
@@ -32,10 +33,6 @@ ANOTHER_TOKEN = "another-token-of-the-tests"
 
 def told_of(server: EdgeServer) -> SipEdge:
     return SipEdge(SipHost("127.0.0.1"), Secret(server.database), server.rpc_url, Secret(server.rpc_token))
-
-
-def file_of(server: EdgeServer) -> Path:
-    return Path(server.database.removeprefix("sqlite://"))
 
 
 @pytest.fixture
@@ -101,8 +98,7 @@ async def loaded(edge: EdgeServer) -> str:
 
 
 def written(edge: EdgeServer) -> str:
-    with closing(sqlite3.connect(file_of(edge))) as db:
-        return str(db.execute("SELECT generation FROM edge_generation").fetchone()[0])
+    return str(past_us(edge, "SELECT generation FROM edge_generation")[0][0])
 
 
 async def test_it_comes_back_complete_after_a_kill(voice: EdgeVoice, edge: EdgeServer) -> None:
@@ -120,9 +116,7 @@ async def test_it_comes_back_complete_after_a_kill(voice: EdgeVoice, edge: EdgeS
 
 async def test_what_was_written_past_us_is_loaded_at_the_next_look(voice: EdgeVoice, edge: EdgeServer) -> None:
     """As after a load that failed: the rows say one thing, the edge's memory another."""
-    with closing(sqlite3.connect(file_of(edge))) as db:
-        db.execute("UPDATE edge_generation SET generation = 'written past us'")
-        db.commit()
+    past_us(edge, "UPDATE edge_generation SET generation = 'written past us'")
     assert await loaded(edge) != "written past us"
     await voice.list(EDGE)
     assert await loaded(edge) == "written past us"
@@ -223,9 +217,7 @@ async def test_a_locked_database_is_unavailable_and_not_for_ever(breakable: Edge
 
 async def test_a_transport_that_nobody_writes_is_not_exact(voice: EdgeVoice, edge: EdgeServer) -> None:
     voice_id = await voice.create(route())
-    with closing(sqlite3.connect(file_of(edge))) as db:
-        db.execute("UPDATE edge_route SET transport = 'SCT' WHERE id = ?", (voice_id,))
-        db.commit()
+    past_us(edge, "UPDATE edge_route SET transport = 'SCT' WHERE id = ?", voice_id)
     found = await voice.find(EDGE, voice_id)
     assert found
     assert not found.exact

@@ -9,10 +9,12 @@ from tests.real.outbound_matrix import CASES, Case, Placed, play
 from tests.real.sipp import Carrier
 
 
-@pytest.fixture(scope="module")
-async def outbound_calls(exchange: Exchange, carrier: Carrier) -> dict[Case, Placed]:
+@pytest.fixture(scope="module", params=["directly", "by the edge"])
+async def outbound_calls(request: pytest.FixtureRequest, carrier: Carrier) -> dict[Case, Placed]:
     """Every call, placed once."""
-    return await play(exchange, carrier)
+    by_the_edge = request.param == "by the edge"
+    exchange: Exchange = request.getfixturevalue("behind" if by_the_edge else "exchange")
+    return await play(exchange, carrier, outboundProxy=by_the_edge)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
