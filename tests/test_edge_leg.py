@@ -1,6 +1,7 @@
 """Outbound calls through the edge: its route is a leg like any other, by a key that nobody is shown."""
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.api import PASSWORD, House, codes, quick_settings, served_house, unti
 from tests.behind_our_back import is_settled, passes
 from tests.faulty_voice import Call, Fail, at
 from tests.needle import traces, traces_in
+from trunkline.settings import LiveKit, SettingError
 from trunkline.voice import EdgeRoute, Leg, OutboundTrunk, VoiceCause, VoiceError
 
 EDGE, OUTBOUND, INBOUND = LegKind.EDGE, LegKind.OUTBOUND, LegKind.INBOUND
@@ -217,3 +219,13 @@ async def test_a_route_of_unknown_outcome_is_found_and_taken(house: House) -> No
     assert outbound.edge_key == route.edge_key
     assert await TrunkLeg.filter(state=LegState.READY).count() == 3
     assert (await SipTrunk.get()).status is TrunkStatus.ACTIVE
+
+
+async def test_a_start_without_the_edge_that_trunks_go_out_by_is_refused(tmp_path: Path) -> None:
+    settings = quick_settings(tmp_path)
+    async with served_house(settings) as house:
+        await created(house)
+    livekit = LiveKit("http://127.0.0.1:1", "key", Secret("secret"))
+    with pytest.raises(SettingError, match=r"^TRUNKLINE_OUTBOUND_PROXY: is missing; 1 trunks"):
+        async with served_house(replace(settings, livekit=livekit)):
+            raise AssertionError("it started")

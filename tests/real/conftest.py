@@ -37,6 +37,7 @@ from tests.real.servers import (
 from tests.real.sipp import Carrier
 from tests.server_process import ROOT, ServerProcess
 
+QUICK = {"TRUNKLINE_RECONCILE_INTERVAL": "1"}
 NODE_FOLDERS = (Path(__file__).parent / "node", ROOT / "examples" / "web")
 NODE_COMMANDS = os.pathsep.join(str(folder / "node_modules" / ".bin") for folder in NODE_FOLDERS)
 INSTALLED_BY = {
@@ -140,7 +141,7 @@ def edge(
 def behind(tmp_path_factory: pytest.TempPathFactory, livekit_sip: VoiceStack, edge: EdgeServer) -> Iterator[Exchange]:
     """Another trunkline at the same livekit-sip, whose trunks may go out through the edge."""
     elsewhere = replace(livekit_sip, port=free_port())  # LiveKit's events go to the other one
-    with running_exchange(tmp_path_factory.mktemp("behind"), elsewhere, edge.environment) as exchange:
+    with running_exchange(tmp_path_factory.mktemp("behind"), elsewhere, edge.environment | QUICK) as exchange:
         yield exchange
 
 

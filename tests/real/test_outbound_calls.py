@@ -19,13 +19,19 @@ async def outbound_calls(request: pytest.FixtureRequest, carrier: Carrier) -> di
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 async def test_a_call(
-    outbound_calls: dict[Case, Placed], case: Case, record_property: Callable[[str, object], None]
+    request: pytest.FixtureRequest,
+    outbound_calls: dict[Case, Placed],
+    case: Case,
+    record_property: Callable[[str, object], None],
 ) -> None:
     placed = outbound_calls[case]
     last, is_authenticated = placed.invites[-1], placed.answers_with(*CREDENTIALS)
     wire = f"{last.request_uri:58} {last.user('To'):14} {last.user('From'):13} {' '.join(placed.statuses)}"
     lost = f", after {placed.lost} that LiveKit lost" if placed.lost else ""
-    record_property("calls to a carrier", f"{case!s:18} {wire} digest {'right' if is_authenticated else 'WRONG'}{lost}")
+    way = request.node.callspec.params["outbound_calls"]
+    record_property(
+        "calls to a carrier", f"{way:11} {case!s:18} {wire} digest {'right' if is_authenticated else 'WRONG'}{lost}"
+    )
     assert placed.preview["problem"] is None
     for invite in placed.invites:
         assert invite.request_uri == placed.preview["requestUri"]

@@ -1,4 +1,4 @@
-"""What is really on this machine's wire: addresses and first lines of SIP messages over UDP, as the kernel has them.
+"""What is really on this machine's wire: addresses and first lines of SIP messages, as the kernel has them.
 
 Needs the right to capture, as root has it.
 """
@@ -10,13 +10,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 IPV4 = 0x0800
-UDP_PROTOCOL = 17
+TCP_PROTOCOL, UDP_PROTOCOL = 6, 17
 UDP_HEADER = 8
 
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One datagram: from and to as host:port, and what it begins with."""
+    """One datagram or segment: from and to as host:port, and what it begins with."""
 
     source: str
     target: str
@@ -53,10 +53,11 @@ async def captured() -> AsyncIterator[list[Packet]]:
 def _packet(data: bytes) -> Packet | None:
     """A SIP message; None for anything else."""
     header = (data[0] & 0x0F) * 4
-    if data[9] != UDP_PROTOCOL:
+    if data[9] not in {TCP_PROTOCOL, UDP_PROTOCOL}:
         return None
     ports = [int.from_bytes(data[header + at : header + at + 2]) for at in (0, 2)]
-    start = data[header + UDP_HEADER :].partition(b"\r\n")[0].decode(errors="replace")
+    inner = UDP_HEADER if data[9] == UDP_PROTOCOL else (data[header + 12] >> 4) * 4
+    start = data[header + inner :].partition(b"\r\n")[0].decode(errors="replace")
     if "SIP/2.0" not in start:
         return None
     hosts = [socket.inet_ntoa(data[at : at + 4]) for at in (12, 16)]
