@@ -6,6 +6,7 @@ Needs Linux, where all of 127.0.0.0/8 is there. Nothing listens outside of it.
 import contextlib
 import os
 import secrets
+import shutil
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ OUTER = "127.0.0.2"
 PACKAGES = (
     "kamailio kamailio-extra-modules kamailio-postgres-modules kamailio-sqlite-modules kamailio-tls-modules sqlite3"
 )
+
+
+def is_installed() -> bool:
+    """Whether Kamailio is there; Debian keeps it where only root looks."""
+    return shutil.which("kamailio", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is not None
 
 
 @dataclass(frozen=True)

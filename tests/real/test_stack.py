@@ -16,6 +16,7 @@ from livekit import api
 from livekit.protocol.sip import CreateSIPInboundTrunkRequest, ListSIPInboundTrunkRequest, SIPInboundTrunkInfo
 
 from scripts.daemon import LOOPBACK, answers_ok, free_port
+from scripts.voice_edge import EdgeServer
 from scripts.voice_sip import answers_options
 from tests.real.servers import LiveKitServer, Postgres, VoiceStack, running_livekit
 from tests.server_process import ROOT
@@ -55,10 +56,20 @@ async def test_postgres_asks_for_the_password(postgres_url: str, postgres: Postg
 
 
 @pytest.mark.parametrize(
-    ("arguments", "number", "servers"), [([], signal.SIGINT, 3), (["--no-sip", "--webhook", ""], signal.SIGTERM, 2)]
+    ("arguments", "number", "servers"),
+    [
+        (["--edge"], signal.SIGINT, 4),
+        (["--no-edge"], signal.SIGINT, 3),
+        (["--no-sip", "--webhook", ""], signal.SIGTERM, 2),
+    ],
 )
-def test_the_voice_script_serves_until_it_is_told_to_stop(
-    livekit_sip: VoiceStack, tmp_path: Path, arguments: list[str], number: signal.Signals, servers: int
+def test_the_voice_script_serves_until_it_is_told_to_stop(  # noqa: PLR0913, PLR0917  # what each row says
+    livekit_sip: VoiceStack,
+    edge: EdgeServer,
+    tmp_path: Path,
+    arguments: list[str],
+    number: signal.Signals,
+    servers: int,
 ) -> None:
     with subprocess.Popen(
         [ROOT / "scripts" / "voice", *arguments],
@@ -76,7 +87,8 @@ def test_the_voice_script_serves_until_it_is_told_to_stop(
         children = Path(f"/proc/{voice.pid}/task/{voice.pid}/children").read_text().split()
         voice.send_signal(number)
         assert voice.wait(timeout=20) == 0
-    assert (len(children), takes_calls) == (servers, servers == 3)
+    assert (len(children), takes_calls) == (servers, servers >= 3)
+    assert (set(edge.environment) <= set(exports)) == (servers == 4)
     assert not any(_is_running(int(child)) for child in children)
     assert list(tmp_path.iterdir()) == []
 
