@@ -79,7 +79,9 @@ class CreateSipTrunkInput:
         default=None, description="ISO 3166-1 alpha-2. Required for EXTENSION; detected for NUMBER."
     )
     outbound_proxy: bool = strawberry.field(
-        default=False, description="Whether outbound calls leave from a fixed address; needs TRUNKLINE_OUTBOUND_PROXY."
+        default=False,
+        description="Whether the signalling of outbound calls leaves from the edge's fixed address, which answers the "
+        "carrier's digest. Media comes from livekit-sip all the same. Needs TRUNKLINE_OUTBOUND_PROXY.",
     )
     provider: str | None = strawberry.field(
         default=None,

@@ -13,7 +13,7 @@ import pytest
 
 from tests.api import quick_settings, served_house
 from trunkline.problems import Code
-from trunkline.settings import LIVEKIT_NAMES, PREFIX, Settings, read_settings
+from trunkline.settings import EDGE_NAMES, LIVEKIT_NAMES, PREFIX, Settings, read_settings
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
