@@ -20,7 +20,7 @@ from tests.behind_our_back import (
     whole_trunk,
 )
 from tests.embellished_voice import Embellished
-from trunkline.voice import DispatchRule, Held, InboundTrunk, Marker
+from trunkline.voice import DispatchRule, Held, InboundTrunk, Marker, OutboundTrunk
 
 
 @pytest.fixture
@@ -125,6 +125,7 @@ async def test_a_leg_without_its_marker_is_found_by_its_id_and_never_made_twice(
 async def test_a_leg_with_another_installations_marker_is_left_alone_and_told(house: House) -> None:
     voice, whole = house.voice.inner, await whole_trunk(house.api)
     held = await held_of(voice, whole, LegKind.OUTBOUND)
+    assert isinstance(held.leg, OutboundTrunk)
     taken = replace(held.leg, metadata=await marker_of("trunk_1", LegKind.OUTBOUND, "inst_another"), name="Theirs")
     await voice.replace(held.voice_id, taken)
     house.voice.forget()

@@ -157,7 +157,7 @@ async def all_legs_are(house: House, trunk: dict[str, Any]) -> bool:
     """Both legs hold the trunk's name and the stored password: never one of the old and one of the new."""
     row = await stored(house)
     held = (await house.held()).values()
-    names = {leg.name for leg in held}
+    names = {getattr(leg, "name", "") for leg in held}
     passwords = {getattr(leg, "auth_password", None) for leg in held}
     return names == {trunk["nickname"]} and passwords == {row["password"]}
 
