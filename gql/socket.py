@@ -173,6 +173,14 @@ class Socket:
         task = asyncio.create_task(self._run(name, subscription, asked))
         self.tasks.add(task)
         task.add_done_callback(self._ran)
+        await self._standing(task, subscription)
+
+    @staticmethod
+    async def _standing(task: "asyncio.Task[None]", subscription: Subscription) -> None:
+        """Read no further before it stands, or is refused: the answer to a later ping says that it does."""
+        stands = asyncio.create_task(subscription.stands.wait())
+        await asyncio.wait({task, stands}, return_when=asyncio.FIRST_COMPLETED)
+        stands.cancel()
 
     async def _refusal(self, caller: Caller) -> RequestError | None:
         if len(self.running) >= PER_SOCKET:

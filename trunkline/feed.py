@@ -114,7 +114,8 @@ class Subscription:
     trunk_id: str | None = None
     pending: dict[str, tuple[ChangeKind, News]] = field(default_factory=dict)
     ended: Ending | None = None
-    something: asyncio.Event = field(default_factory=asyncio.Event)
+    something: asyncio.Event = field(default_factory=asyncio.Event)  # set: there is news, or the end
+    stands: asyncio.Event = field(default_factory=asyncio.Event)  # set: nothing is missed from here on
 
     def tell(self, kind: ChangeKind, news: News) -> None:
         """Note what is new; who does not take it falls behind, up to a point."""
@@ -163,6 +164,7 @@ class Feed:
         """Tell it from now on what happens, for as long as the block runs."""
         workspace_id = subscription.caller.workspace_id
         self.subscriptions.setdefault(workspace_id, set()).add(subscription)
+        subscription.stands.set()
         try:
             yield subscription
         finally:
