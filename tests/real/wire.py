@@ -4,6 +4,7 @@ Needs the right to capture, as root has it.
 """
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,11 +13,12 @@ from dataclasses import dataclass
 IPV4 = 0x0800
 TCP_PROTOCOL, UDP_PROTOCOL = 6, 17
 UDP_HEADER = 8
+FIRST_LINE = re.compile(r"^(?:SIP/2\.0 \d{3} [^\r]*|[A-Z]+ \S+ SIP/2\.0)(?=\r)", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """One datagram or segment: from and to as host:port, and what it begins with."""
+    """One message: from and to as host:port, and its first line. A segment of TCP may hold several."""
 
     source: str
     target: str
@@ -40,8 +42,8 @@ async def captured() -> AsyncIterator[list[Packet]]:
 
         def take() -> None:
             data, address = tap.recvfrom(65_535)
-            if address[2] != socket.PACKET_OUTGOING and (packet := _packet(data)):  # loopback shows each twice
-                packets.append(packet)
+            if address[2] != socket.PACKET_OUTGOING:  # loopback shows each twice
+                packets.extend(_packets(data))
 
         loop.add_reader(tap, take)
         try:
@@ -50,16 +52,14 @@ async def captured() -> AsyncIterator[list[Packet]]:
             loop.remove_reader(tap)
 
 
-def _packet(data: bytes) -> Packet | None:
-    """A SIP message; None for anything else."""
+def _packets(data: bytes) -> list[Packet]:
+    """The SIP messages in it."""
     header = (data[0] & 0x0F) * 4
     if data[9] not in {TCP_PROTOCOL, UDP_PROTOCOL}:
-        return None
+        return []
     ports = [int.from_bytes(data[header + at : header + at + 2]) for at in (0, 2)]
     inner = UDP_HEADER if data[9] == UDP_PROTOCOL else (data[header + 12] >> 4) * 4
-    start = data[header + inner :].partition(b"\r\n")[0].decode(errors="replace")
-    if "SIP/2.0" not in start:
-        return None
     hosts = [socket.inet_ntoa(data[at : at + 4]) for at in (12, 16)]
     source, target = (f"{host}:{port}" for host, port in zip(hosts, ports, strict=True))
-    return Packet(source, target, start)
+    starts = FIRST_LINE.findall(data[header + inner :].decode(errors="replace"))
+    return [Packet(source, target, start) for start in starts]
