@@ -23,6 +23,7 @@ from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRul
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 from strawberry.types.execution import PreExecutionError
 
+from gql.executor import Executor
 from gql.limits import MAX_TOKENS, refuse_costly, refuse_long
 from gql.observed import observe_operations
 from gql.request_errors import RequestErrors, refuse
@@ -172,7 +173,13 @@ class Schema(strawberry.Schema):
         prepare: Callable[[GraphQLSchema], None] = lambda _schema: None,
     ) -> None:
         super().__init__(
-            query, mutation, subscription, types=types, config=config, extensions=[*extensions, OpenDocument]
+            query,
+            mutation,
+            subscription,
+            types=types,
+            config=config,
+            extensions=[*extensions, OpenDocument],
+            execution_context_class=Executor,
         )
         prepare(self._schema)
         observe_operations(self._schema)  # last, so that it sees what the others refuse
