@@ -63,6 +63,12 @@ def test_the_other_examples_show_every_mistake_and_the_created_trunk(seen: Seen)
     assert created["id"] in [trunk["id"] for trunk in listed]
 
 
+def test_the_subscription_shows_a_change(seen: Seen) -> None:
+    change = seen["answers"]["SipTrunkChanged"]["data"]["sipTrunkChanged"]
+    created = seen["answers"]["CreateSipTrunk"]["data"]["createSipTrunk"]["sipTrunk"]
+    assert (change["kind"], change["sipTrunk"]["id"]) == ("UPDATED", created["id"])
+
+
 def test_the_key_goes_from_the_address_to_the_headers_before_the_page_loads(seen: Seen, served: ServerProcess) -> None:
     assert seen["addressAtFirst"] == seen["address"] == f"{served.url}/graphql"
     assert json.loads(seen["headers"]) == {"Authorization": f"Bearer {served.key}"}

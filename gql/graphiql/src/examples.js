@@ -66,6 +66,15 @@ const sipTrunks = `query SipTrunks {
 }
 `;
 
+const sipTrunkChanged = `# Run it, then create a trunk in the first tab.
+subscription SipTrunkChanged {
+  sipTrunkChanged {
+    kind
+    sipTrunk { id nickname phoneNumber status }
+  }
+}
+`;
+
 const variables = (input) => JSON.stringify({ input }, null, 2);
 
 export const examples = [
@@ -80,4 +89,5 @@ export const examples = [
     }),
   },
   { query: sipTrunks },
+  { query: sipTrunkChanged },
 ];

@@ -8,6 +8,8 @@ import { createRoot } from 'react-dom/client';
 import { GraphiQL, HISTORY_PLUGIN } from 'graphiql';
 import { useMonaco } from '@graphiql/react';
 import { explorerPlugin } from '@graphiql/plugin-explorer';
+import { getOperationAST } from 'graphql';
+import { createClient } from 'graphql-sse';
 import { examples } from './examples.js';
 
 const NO_KEY =
@@ -22,15 +24,22 @@ const HEADERS_TO_FILL_IN = `{
 
 const plugins = [HISTORY_PLUGIN, explorerPlugin()];
 
-async function ask(request, { headers = {} } = {}) {
+async function ask(request, { headers = {}, documentAST } = {}) {
   const sent = new Headers({
     'content-type': 'application/json',
     accept: 'application/graphql-response+json',
     ...headers,
   });
   if (!/^bearer\s+\S/i.test(sent.get('authorization') ?? '')) return { errors: [{ message: NO_KEY }] };
+  if (documentAST && getOperationAST(documentAST, request.operationName)?.operation === 'subscription') return watch(request, sent);
   const answer = await fetch('/graphql', { method: 'POST', headers: sent, body: JSON.stringify(request) });
   return answer.json();
+}
+
+// As server-sent events: unlike a web socket they take the key as the header that the page has already.
+function watch(request, sent) {
+  sent.delete('accept'); // the client names its own
+  return createClient({ url: '/graphql', headers: Object.fromEntries(sent) }).iterate(request);
 }
 
 function Page({ apiKey }) {

@@ -2,6 +2,7 @@
 import { launch } from './browser.mjs';
 
 const [url, screenshot] = process.argv.slice(2);
+const key = new URLSearchParams(new URL(url).hash.slice(1)).get('key');
 
 const browser = await launch();
 const context = await browser.newContext({ viewport: { width: 1280, height: 760 }, colorScheme: 'light' });
@@ -11,7 +12,8 @@ page.setDefaultTimeout(20_000);
 const requests = [];
 const problems = [];
 context.on('request', (request) => requests.push(request));
-context.on('requestfailed', (request) => problems.push(`failed: ${request.url()}`));
+const isStopped = (request) => request.failure().errorText === 'net::ERR_ABORTED'; // a subscription, by its button
+context.on('requestfailed', (request) => isStopped(request) || problems.push(`failed: ${request.url()}`));
 context.on('response', (answer) => answer.status() >= 400 && problems.push(`${answer.status()}: ${answer.url()}`));
 context.on('weberror', ({ error }) => problems.push(`exception: ${error().message}`));
 context.on('console', (line) => ['error', 'warning'].includes(line.type()) && problems.push(line.text()));
@@ -29,10 +31,26 @@ async function answerIn(tab) {
   return JSON.parse(await textOf('response.json'));
 }
 
+// What a subscription shows of a change that is made when it stands, which the head of its answer says.
+async function changeIn(tab, { id }) {
+  const stands = page.waitForResponse((answer) => answer.headers()['content-type']?.startsWith('text/event-stream'));
+  const shown = answerIn(tab);
+  await stands;
+  const query = 'mutation ($input: UpdateSipTrunkInput!) { updateSipTrunk(input: $input) { message } }';
+  const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json' };
+  const body = JSON.stringify({ query, variables: { input: { id, nickname: 'Back office' } } });
+  await fetch(new URL('/graphql', url), { method: 'POST', headers, body });
+  const change = await shown;
+  await page.click('.graphiql-execute-button'); // now it stops
+  return change;
+}
+
 async function run() {
   const answers = {};
   for (const tab of await page.locator('.graphiql-tab-button').all()) {
-    answers[await tab.textContent()] = await answerIn(tab);
+    const name = await tab.textContent();
+    const watches = key && name === 'SipTrunkChanged';
+    answers[name] = await (watches ? changeIn(tab, answers.CreateSipTrunk.data.createSipTrunk.sipTrunk) : answerIn(tab));
   }
   await page.locator('.graphiql-tab-button').first().click();
   await page.waitForTimeout(1000); // for a moment the first tab's variables are compared with the last tab's query
