@@ -14,6 +14,7 @@ from gql.documents import Schema
 from gql.request_errors import RequestError
 from trunkline.feed import Subscription
 from trunkline.keys import Caller
+from trunkline.metrics import Metrics
 from trunkline.problems import Code
 
 IN_ALL = 5_000  # subscriptions of this process: about 100 MB
@@ -30,6 +31,7 @@ class Streams:
     still_works      whether the caller's key does
     make_context     gets the caller, the request id, and the subscription
     seconds_to_wait  counts a request of the caller; more than 0: it is refused
+    metrics          tells how many are open
     """
 
     schema: Schema
@@ -37,6 +39,7 @@ class Streams:
     still_works: Callable[[Caller], Awaitable[bool]]
     make_context: Callable[[Caller, str, Subscription], object]
     seconds_to_wait: Callable[[Caller], Awaitable[int]]
+    metrics: Metrics
     sockets: int = 0
     open: Counter[str] = field(default_factory=Counter)
 
@@ -54,10 +57,12 @@ class Streams:
         """Count one subscription for as long as the block runs."""
         tenant = caller.workspace_id
         self.open[tenant] += 1
+        self.metrics.subscriptions.inc()
         try:
             yield
         finally:
             self.open[tenant] -= 1
+            self.metrics.subscriptions.dec()
             if not self.open[tenant]:
                 del self.open[tenant]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import shlex
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from tests.live import CHANGED, PATIENCE_SECONDS, Place, introduced, place_of
 from trunkline.keys import create_key, revoke_key
 from trunkline.start import load_keyring
 
+ROOT = Path(__file__).resolve().parent.parent
 Event = tuple[str, Any]
 NEEDLE = "hunter2Needle"
 
@@ -63,6 +65,17 @@ async def test_changes_come_as_events(place: Place) -> None:
             name, told = await anext(events)
             assert (name, told["data"]["sipTrunkChanged"]["id"]) == ("next", trunk["id"])
             assert (await socket.change())["id"] == trunk["id"]
+
+
+async def test_the_readmes_example_streams(place: Place) -> None:
+    command = shlex.split((ROOT / "README.md").read_text().partition("curl -N ")[2].partition("```")[0])
+    body = json.loads(command[command.index("-d") + 1])
+    async with streamed(place, body["query"]) as response:
+        assert "Accept: text/event-stream" in command
+        events = events_of(response)
+        assert await anext(events) == ("", None)
+        await place.api.create()
+        assert (await anext(events))[1]["data"]["sipTrunkChanged"]["kind"] == "CREATED"
 
 
 async def test_it_shows_that_it_lives(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

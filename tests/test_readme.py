@@ -75,7 +75,7 @@ def test_there_is_an_example_of_each_operation() -> None:
     operations = ("create", "validate", "update", "delete")
     for operation in (*(f"{verb}SipTrunk(" for verb in operations), "sipTrunks(", "createAssistant(", "createApiKey("):
         assert operation in asked
-    assert README.count("curl ") == len(examples())
+    assert README.count("curl -s ") == len(examples())
 
 
 class Asked(dict[str, str]):
