@@ -8,7 +8,7 @@ import pytest
 from models.event import Event
 from tests.api import House, codes, quick_settings, served_house
 from tests.voice_legs import fails
-from trunkline.settings import SipHost
+from trunkline.setting_values import SipHost
 from trunkline.voice import VoiceCause
 from trunkline.voice.calls import Dial, NoCalls
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from models.secret import Secret
-from trunkline.settings import Address, LiveKit, SettingError, Settings, SipEdge, SipHost, read_settings
+from trunkline.setting_values import Address, SipHost
+from trunkline.settings import LiveKit, SettingError, Settings, SipEdge, read_settings
 
 KEY = "tl_" + "k" * 24
 DEFAULTS = {

@@ -13,7 +13,7 @@ from tests.api import PASSWORD, House, codes, quick_settings, served_house
 from tests.test_resolver import Answer
 from trunkline.providers import Kind, Provider, providers
 from trunkline.resolver import Resolver
-from trunkline.settings import SipHost
+from trunkline.setting_values import SipHost
 
 SHEET = """query($id: ID!) { sipTrunk(id: $id) {
   provider { key } providerAsOf setupSheet { markdown sipUri transport steps { where what value } } } }"""

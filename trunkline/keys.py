@@ -20,7 +20,8 @@ from models.identifiers import new_id
 from models.secret import Keyring, Secret
 from models.workspace import ApiKey, ApiKeyScope
 from trunkline import database
-from trunkline.settings import BOOTSTRAP_KEY, SettingError
+from trunkline.setting_values import BOOTSTRAP_KEY
+from trunkline.settings import SettingError
 
 BASE62 = string.digits + string.ascii_letters
 ID_CHARACTERS = 8

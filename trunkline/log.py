@@ -7,7 +7,7 @@ from pathlib import Path
 
 import structlog
 
-from trunkline.settings import LogFormat
+from trunkline.setting_values import LogFormat
 
 log = structlog.get_logger(__name__)
 

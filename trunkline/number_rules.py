@@ -15,7 +15,7 @@ from trunkline.phone import (
     without_separators,
 )
 from trunkline.problems import Code, Notice, NoticeCode, Path, Problem
-from trunkline.settings import PhoneCheck
+from trunkline.setting_values import PhoneCheck
 
 PHONE_NUMBER: Path = ("input", "phoneNumber")
 CALLING_FORMAT: Path = ("input", "sipCallingFormat")

@@ -23,7 +23,7 @@ from trunkline.legs import ROOM_PREFIX, password_place
 from trunkline.pace import SELF_TESTS
 from trunkline.problems import Code, Problem
 from trunkline.services import Services
-from trunkline.settings import SipHost
+from trunkline.setting_values import SipHost
 from trunkline.trunks import NOT_FOUND, find_living
 from trunkline.voice import Encryption, VoiceError
 from trunkline.voice.calls import Arrival, CallEnd, Dial, Route

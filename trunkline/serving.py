@@ -15,7 +15,8 @@ from starlette.types import ASGIApp
 from gql.endpoint import MAX_BODY
 from trunkline.asgi import Served, served
 from trunkline.log import configure_log
-from trunkline.settings import Address, SettingError, Settings
+from trunkline.setting_values import Address
+from trunkline.settings import SettingError, Settings
 from trunkline.start import first_key
 from trunkline.tracing import UNTRACED, Tracer
 

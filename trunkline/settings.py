@@ -1,31 +1,19 @@
 """The settings: one frozen value read from the environment. A wrong one stops the start with one line."""
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Literal, TypeVar, cast, get_args
-from urllib.parse import SplitResult, urlsplit
+from typing import TypeVar
 
 from models.secret import Secret
-from trunkline.hosts import BadHost, read_host
-from trunkline.phone import DIALLED_TEXT
+from trunkline import setting_values as values
+from trunkline.setting_values import SQLITE, Address, Choice, LogFormat, Network, PhoneCheck, SipHost
 
 PREFIX = "TRUNKLINE_"
 LIVEKIT_NAMES = ("LIVEKIT_URL", "LIVEKIT_API_KEY", "LIVEKIT_API_SECRET")
-NUMBER_PREFIX = re.compile(r"\+[1-9][0-9]{0,14}")
 EDGE_NAMES = ("OUTBOUND_PROXY", "EDGE_DATABASE", "EDGE_RPC_URL", "EDGE_RPC_TOKEN")
-BOOTSTRAP_KEY = re.compile(r"tl_[A-Za-z0-9_-]{24,}")
-RPC_TOKEN = re.compile(r"[A-Za-z0-9_-]{16,}")
 DATA = Path("data")
-SQLITE = "sqlite://"
-POSTGRES_SCHEMES = ("postgres", "postgresql", "asyncpg")
 
-Network = IPv4Network | IPv6Network
-PhoneCheck = Literal["valid", "possible"]
-LogFormat = Literal["auto", "json", "text"]
-Choice = Literal["yes", "no"]
 T = TypeVar("T")
 
 
@@ -43,28 +31,6 @@ class LiveKit:
     url: str
     api_key: str
     api_secret: Secret
-
-
-@dataclass(frozen=True, slots=True)
-class SipHost:
-    """Where carriers reach livekit-sip. Without a port it is SIP's own: 5060, for TLS 5061."""
-
-    host: str
-    port: int | None = None
-
-    def __str__(self) -> str:
-        return self.host if self.port is None else f"{self.host}:{self.port}"
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where to listen."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,34 +115,34 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     plain = Settings()
     return Settings(
         livekit=_livekit(environ),
-        database_url=read("DATABASE_URL", _database_url, plain.database_url),
+        database_url=read("DATABASE_URL", values.database_url, plain.database_url),
         host=read("HOST", str, plain.host),
-        port=read("PORT", _port, plain.port),
+        port=read("PORT", values.port, plain.port),
         secret_keys=read("SECRET_KEYS", Secret, None),
-        bootstrap_key=read("BOOTSTRAP_KEY", _bootstrap_key, None),
+        bootstrap_key=read("BOOTSTRAP_KEY", values.bootstrap_key, None),
         sandbox_file=read("SANDBOX_FILE", Path, None),
-        allowed_networks=read("ALLOWED_NETWORKS", _networks, ()),
-        phone_check=read("PHONE_CHECK", _phone_check, plain.phone_check),
-        provision_timeout=read("PROVISION_TIMEOUT", _seconds, plain.provision_timeout),
-        settle_time=read("SETTLE_TIME", _seconds, plain.settle_time),
-        reconcile_interval=read("RECONCILE_INTERVAL", _seconds, plain.reconcile_interval),
-        max_removals=read("MAX_REMOVALS", _count, plain.max_removals),
-        allowed_hosts=read("ALLOWED_HOSTS", _hosts, ()),
-        allowed_origins=read("ALLOWED_ORIGINS", _origins, ()),
-        limit_trunks=read("LIMIT_TRUNKS", _count, plain.limit_trunks),
-        limit_requests_per_minute=read("LIMIT_REQUESTS_PER_MINUTE", _count, plain.limit_requests_per_minute),
-        limit_provisions=read("LIMIT_PROVISIONS", _count, plain.limit_provisions),
-        sip_host=read("SIP_HOST", _sip_host, None),
+        allowed_networks=read("ALLOWED_NETWORKS", values.networks, ()),
+        phone_check=read("PHONE_CHECK", values.phone_check, plain.phone_check),
+        provision_timeout=read("PROVISION_TIMEOUT", values.seconds, plain.provision_timeout),
+        settle_time=read("SETTLE_TIME", values.seconds, plain.settle_time),
+        reconcile_interval=read("RECONCILE_INTERVAL", values.seconds, plain.reconcile_interval),
+        max_removals=read("MAX_REMOVALS", values.count, plain.max_removals),
+        allowed_hosts=read("ALLOWED_HOSTS", values.hosts, ()),
+        allowed_origins=read("ALLOWED_ORIGINS", values.origins, ()),
+        limit_trunks=read("LIMIT_TRUNKS", values.count, plain.limit_trunks),
+        limit_requests_per_minute=read("LIMIT_REQUESTS_PER_MINUTE", values.count, plain.limit_requests_per_minute),
+        limit_provisions=read("LIMIT_PROVISIONS", values.count, plain.limit_provisions),
+        sip_host=read("SIP_HOST", values.sip_host, None),
         trusted_documents=read("TRUSTED_DOCUMENTS", Path, None),
-        metrics_address=read("METRICS_ADDRESS", _address, None),
-        log_format=read("LOG_FORMAT", _log_format, plain.log_format),
-        probe_new_trunks=read("PROBE_NEW_TRUNKS", _choice, plain.probe_new_trunks),
-        test_call_destinations=read("TEST_CALL_DESTINATIONS", _destinations, ()),
+        metrics_address=read("METRICS_ADDRESS", values.address, None),
+        log_format=read("LOG_FORMAT", values.log_format, plain.log_format),
+        probe_new_trunks=read("PROBE_NEW_TRUNKS", values.choice, plain.probe_new_trunks),
+        test_call_destinations=read("TEST_CALL_DESTINATIONS", values.destinations, ()),
         edge=_edge(
-            read("OUTBOUND_PROXY", _sip_host, None),
-            read("EDGE_DATABASE", _database_url, None),
-            read("EDGE_RPC_URL", _rpc_url, None),
-            read("EDGE_RPC_TOKEN", _rpc_token, None),
+            read("OUTBOUND_PROXY", values.sip_host, None),
+            read("EDGE_DATABASE", values.database_url, None),
+            read("EDGE_RPC_URL", values.rpc_url, None),
+            read("EDGE_RPC_TOKEN", values.rpc_token, None),
         ),
     )
 
@@ -191,8 +157,8 @@ def _livekit(environ: Mapping[str, str]) -> LiveKit | None:
             missing[0], "is missing; set all three LIVEKIT_* variables for LiveKit, or none for the sandbox"
         )
     url, key, secret = given.values()
-    parts = _parts(url)
-    if parts is None or parts.scheme not in {"http", "https", "ws", "wss"} or not parts.hostname or "@" in parts.netloc:
+    found = values.parts(url)
+    if found is None or found.scheme not in {"http", "https", "ws", "wss"} or not found.hostname or "@" in found.netloc:
         why = "must look like wss://livekit.example.com or http://127.0.0.1:7880"
         raise SettingError("LIVEKIT_URL", why)
     return LiveKit(url, key, Secret(secret))
@@ -210,156 +176,3 @@ def _edge(
             missing[0], "is missing; set TRUNKLINE_OUTBOUND_PROXY and all three TRUNKLINE_EDGE_*, or none"
         )
     return None
-
-
-def _parts(url: str) -> SplitResult | None:
-    """Take a URL apart; None when it is malformed. urllib's errors would quote it, password and all."""
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        return None
-    return parts
-
-
-def _database_url(text: str) -> Secret:
-    if text.startswith(SQLITE) and text.removeprefix(SQLITE).partition("?")[0] not in {"", ":memory:"}:
-        return Secret(text)
-    if _is_postgres(text):
-        return Secret(text)
-    message = (
-        "must be sqlite://FILE or postgres://USER:PASSWORD@HOST:PORT/DATABASE, with / ? # [ ] written as %2F %3F …"
-    )
-    raise ValueError(message)
-
-
-def _is_postgres(text: str) -> bool:
-    parts = _parts(text)
-    if parts is None or parts.scheme not in POSTGRES_SCHEMES or "://" not in text:
-        return False
-    return "@" not in parts.path + parts.query + parts.fragment  # else a part of the password stands there
-
-
-def _port(text: str) -> int:
-    return _whole(text, 0, 65535)
-
-
-def _count(text: str) -> int:
-    return _whole(text, 0, 1_000_000)
-
-
-def _whole(text: str, least: int, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and least <= int(text[:12]) <= most):
-        message = f"must be a whole number from {least} to {most}"
-        raise ValueError(message)
-    return int(text)
-
-
-def _seconds(text: str) -> float:
-    message = "must be a number of seconds from 0.05 to 86400"
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise ValueError(message) from None
-    if not 0.05 <= seconds <= 86_400:  # noqa: PLR2004  # told in the message
-        raise ValueError(message)
-    return seconds
-
-
-def _bootstrap_key(text: str) -> Secret:
-    if not BOOTSTRAP_KEY.fullmatch(text):
-        message = "must be tl_ and at least 24 of A-Z a-z 0-9 _ -"
-        raise ValueError(message)
-    return Secret(text)
-
-
-def _address(text: str) -> Address:
-    host, _, port = text.rpartition(":")
-    if not host or set(host) & set("/@?# ") or (":" in host and host[0] + host[-1] != "[]"):
-        message = "must be host:port, such as 127.0.0.1:9464"
-        raise ValueError(message)
-    return Address(host, _port(port))
-
-
-def _log_format(text: str) -> LogFormat:
-    for known in get_args(LogFormat):
-        if text == known:
-            return cast("LogFormat", known)
-    raise ValueError("must be auto, json or text")
-
-
-def _phone_check(text: str) -> PhoneCheck:
-    if text == "valid":
-        return "valid"
-    if text == "possible":
-        return "possible"
-    message = "must be valid or possible"
-    raise ValueError(message)
-
-
-def _choice(text: str) -> Choice:
-    if text == "yes":
-        return "yes"
-    if text == "no":
-        return "no"
-    message = "must be yes or no"
-    raise ValueError(message)
-
-
-def _destinations(text: str) -> tuple[str, ...]:
-    entries = [entry.strip() for entry in text.split(",") if entry.strip()]
-    if not all((NUMBER_PREFIX if entry.startswith("+") else DIALLED_TEXT).fullmatch(entry) for entry in entries):
-        message = "must hold beginnings of numbers such as +40 or +4930123, and whole extensions such as 1000"
-        raise ValueError(message)
-    return tuple(entries)
-
-
-def _entries(text: str) -> list[str]:
-    return [entry for entry in re.split(r"[,\s]+", text) if entry]
-
-
-def _networks(text: str) -> tuple[Network, ...]:
-    return tuple(ip_network(entry) for entry in _entries(text))
-
-
-def _hosts(text: str) -> tuple[str, ...]:
-    entries = _entries(text)
-    if any(set(entry) & set("/@?#") for entry in entries):
-        message = "must hold host names such as trunkline.example.com, without https:// and without a path"
-        raise ValueError(message)
-    return tuple(entry.lower() for entry in entries)
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    entries = _entries(text)
-    for entry in entries:
-        parts = _parts(entry)
-        if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or parts.path + parts.query:
-            message = "must hold origins such as https://dashboard.example.com, without a path"
-            raise ValueError(message)
-    return tuple(entry.lower() for entry in entries)
-
-
-def _sip_host(text: str) -> SipHost:
-    name, _, port = text.partition(":")
-    match read_host(name):
-        case str() as host:
-            return SipHost(host, _whole(port, 1, 65535) if ":" in text else None)
-        case BadHost():
-            message = "must be a host name or an IPv4 address, and :port unless it is SIP's own: sip.example.com:5070"
-            raise ValueError(message)
-
-
-def _rpc_url(text: str) -> str:
-    parts = _parts(text)
-    if parts is None or parts.scheme not in {"http", "https"} or not parts.hostname or "@" in parts.netloc:
-        message = "must look like http://10.0.0.5:5070"
-        raise ValueError(message)
-    return text
-
-
-def _rpc_token(text: str) -> Secret:
-    if not RPC_TOKEN.fullmatch(text):
-        message = "must be at least 16 of A-Z a-z 0-9 _ -"
-        raise ValueError(message)
-    return Secret(text)

@@ -18,7 +18,7 @@ from trunkline.hosts import BadHost, read_host
 from trunkline.phone import called_texts, caller_id
 from trunkline.problems import Code, Notice, Path, Problem
 from trunkline.providers import Provider
-from trunkline.settings import Network, PhoneCheck
+from trunkline.setting_values import Network, PhoneCheck
 
 Address = IPv4Address | IPv6Address
 OUTBOUND_PROXY: Path = ("input", "outboundProxy")

@@ -21,7 +21,8 @@ from tests.real.servers import running_edge
 from tests.server_process import ROOT, ServerProcess
 from tests.voice_contract import CASES, EDGE_CASES, Case, run
 from tests.voice_legs import fails, route
-from trunkline.settings import SipEdge, SipHost
+from trunkline.setting_values import SipHost
+from trunkline.settings import SipEdge
 from trunkline.voice import EdgeRoute, Held, VoiceCause
 from trunkline.voice.edge import EdgeVoice
 from trunkline.voice.sandbox import SandboxVoice

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 import asyncpg
 
 from models.secret import Secret
-from trunkline.settings import SQLITE
+from trunkline.setting_values import SQLITE
 from trunkline.voice import VoiceError
 from trunkline.voice.sandbox_file import BUSY_CODES, in_a_thread, transaction
 from trunkline.voice.verdicts import misconfigured, refused, unavailable, unknown_outcome
