@@ -10,6 +10,7 @@ import httpx
 import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
+from models.trunk_leg import LegKind
 from tests.api import CREATE, given
 from tests.commands import ROOT, refusal
 from tests.otlp_receiver import OtlpReceiver, attributes, otlp_receiver
@@ -48,7 +49,9 @@ def test_a_request_is_a_span_with_its_operations_and_voice_calls_below(tmp_path:
     assert [(span.name, span.kind) for span in calls] == [("voice create", Span.SPAN_KIND_CLIENT)] * 2
     assert {span.trace_id.hex() for span in (operation, *calls)} == {TRACE}
     (reconcile, *_) = receiver.spans("reconcile")
-    assert [span.name for span in receiver.spans() if span.parent_span_id == reconcile.span_id] == ["voice list"] * 3
+    assert [span.name for span in receiver.spans() if span.parent_span_id == reconcile.span_id] == ["voice list"] * len(
+        LegKind
+    )
     (resource,) = {
         each.value.string_value
         for request in receiver.requests
