@@ -14,6 +14,7 @@ from trunkline.call_rules import FIELD, destination_is_allowed, ring_seconds_are
 from trunkline.causes import problem_of
 from trunkline.dialling import DialPreview, preview
 from trunkline.keys import Caller
+from trunkline.log import outlived
 from trunkline.pace import TEST_CALLS
 from trunkline.problems import Code, Problem
 from trunkline.services import Services
@@ -124,6 +125,6 @@ def _prefix(services: Services) -> str:
 async def watch(services: Services) -> None:
     """Close what a process left that died while it called, until this process ends."""
     while not services.stopping.is_set():
-        with suppress(VoiceError):
+        with outlived(), suppress(VoiceError):
             await services.unless_stopping(services.calls.close(_prefix(services), LEFT_AFTER))
         await services.rest(services.settings.reconcile_interval)

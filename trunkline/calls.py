@@ -17,7 +17,7 @@ from trunkline import database, events
 from trunkline.call_facts import told
 from trunkline.keys import Caller
 from trunkline.legs import ROOM_PREFIX
-from trunkline.log import log_unexpected
+from trunkline.log import outlived
 from trunkline.metrics import Metrics
 from trunkline.services import Services
 from trunkline.voice.room_events import RoomEvent, SipParty
@@ -147,10 +147,8 @@ async def watch(services: Services) -> None:
     """Tidy up now and then, until the process ends."""
     while not services.stopping.is_set():
         await services.rest(TIDY_SECONDS)
-        try:
+        with outlived():
             await tidy(services.metrics, await database.now())
-        except database.UNUSABLE as error:
-            log_unexpected(error)
 
 
 async def tidy(metrics: Metrics, now: datetime) -> None:

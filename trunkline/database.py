@@ -37,7 +37,15 @@ MODULES = (
 SQLITE_PRAGMAS = {"journal_mode": "WAL", "synchronous": "FULL", "busy_timeout": "5000", "foreign_keys": "ON"}
 SETTING = "TRUNKLINE_DATABASE_URL"
 # What a database that is gone or not ours is told by: Tortoise hands on some of the drivers' errors as they are.
-UNUSABLE = (BaseORMException, OSError, sqlite3.Error, asyncpg.PostgresError, asyncpg.InterfaceError)
+# InternalClientError: a connection that the server has ended, in the instant before it is seen to be closed.
+UNUSABLE = (
+    BaseORMException,
+    OSError,
+    sqlite3.Error,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 
 Row = TypeVar("Row", Installation, Workspace)
 

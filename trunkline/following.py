@@ -20,6 +20,7 @@ from models.workspace import ApiKey
 from trunkline import database
 from trunkline.feed import Ending, Feed, Happening, heard_here
 from trunkline.keys import works
+from trunkline.log import outlived
 from trunkline.services import Services
 
 if TYPE_CHECKING:
@@ -65,14 +66,19 @@ class Follower:
     async def run(self) -> None:
         """Until the process ends; a connection that is lost is made again."""
         while not self.services.stopping.is_set():
-            try:
-                async with _listening(self.services.feed) as ear:
-                    while await ear.is_alive() and not self.services.stopping.is_set():
-                        await self.look()
-                        await self.services.rest(LOOK_SECONDS, ear.lost)
-            except database.UNUSABLE as error:
-                log.warning("feed_interrupted", error=type(error).__name__)
-                await self.services.rest(RETRY_SECONDS)
+            with outlived():
+                try:
+                    await self._listen()
+                except database.UNUSABLE as error:
+                    log.warning("feed_interrupted", error=type(error).__name__)
+            await self.services.rest(RETRY_SECONDS)
+
+    async def _listen(self) -> None:
+        """Until the connection is lost or the process ends."""
+        async with _listening(self.services.feed) as ear:
+            while await ear.is_alive() and not self.services.stopping.is_set():
+                await self.look()
+                await self.services.rest(LOOK_SECONDS, ear.lost)
 
     async def look(self) -> None:
         """Tell what nobody has told: the events since the last look, and a while before for those committed late."""
@@ -101,7 +107,7 @@ async def watch_keys(services: Services) -> None:
         await services.rest(KEY_SECONDS, feed.keys_changed)
         feed.keys_changed.clear()
         key_ids = {each.caller.key_id for each in feed.everyone()}
-        with contextlib.suppress(*database.UNUSABLE):  # they are looked at again in a moment
+        with outlived(), contextlib.suppress(*database.UNUSABLE):  # they are looked at again in a moment
             rows = await ApiKey.filter(id__in=list(key_ids)) if key_ids else []
             feed.end(Ending.KEY, key_ids - {row.id for row in rows if works(row)})
 
@@ -116,7 +122,9 @@ async def _listening(feed: Feed) -> AsyncIterator[Ear]:
     # A pool of one, so that the connection is made as the others are and taken from none of them.
     named = {**client.server_settings, "application_name": APPLICATION}
     shape = {**client._template, "min_size": 0, "max_size": 1, "server_settings": named}  # noqa: SLF001  # as Tortoise's own
-    async with await client.create_pool(password=client.password, **shape) as pool, pool.acquire() as connection:
+    pool = await client.create_pool(password=client.password, **shape)
+    try:
+        connection = await pool.acquire()
         connection.add_termination_listener(lambda _: lost.set())
 
         def hear(*told: object) -> None:
@@ -124,8 +132,6 @@ async def _listening(feed: Feed) -> AsyncIterator[Ear]:
                 feed.hear(happening)
 
         await connection.add_listener(CHANNEL, hear)
-        try:
-            yield Ear(lost, connection)
-        finally:
-            if not connection.is_closed():
-                await connection.remove_listener(CHANNEL, hear)
+        yield Ear(lost, connection)
+    finally:
+        pool.terminate()  # nothing is owed to the server, and a broken connection is never handed back to be awaited

@@ -3,6 +3,8 @@
 import logging
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
@@ -35,6 +37,15 @@ class _JsonLines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         error = record.exc_info[0].__name__ if record.exc_info and record.exc_info[0] else None
         log.log(record.levelno, "library", logger=record.name, at=f"{record.module}:{record.lineno}", error=error)
+
+
+@contextmanager
+def outlived() -> Iterator[None]:
+    """One turn of a loop of the process: whatever fails in it is written down, and the loop goes on."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001  # a process edge
+        log_unexpected(error)
 
 
 def log_unexpected(error: Exception) -> None:

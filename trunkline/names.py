@@ -13,7 +13,7 @@ from models.trunk_leg import LegKind, LegState, TrunkLeg
 from trunkline import database
 from trunkline.address_rules import address_is_allowed, needs_resolving
 from trunkline.history import trunk_degraded
-from trunkline.log import log_unexpected
+from trunkline.log import outlived
 from trunkline.problems import Code, Problem
 from trunkline.services import Services
 
@@ -29,10 +29,8 @@ async def watch(services: Services) -> None:
     last_id = ""
     while not services.stopping.is_set():
         await services.rest(services.settings.reconcile_interval)
-        try:
+        with outlived():
             last_id = await look_again(services, last_id)
-        except database.UNUSABLE as error:
-            log_unexpected(error)
 
 
 async def look_again(services: Services, after: str) -> str:

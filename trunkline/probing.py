@@ -14,7 +14,7 @@ from trunkline import database
 from trunkline.address_rules import address_is_allowed
 from trunkline.hosts import literal
 from trunkline.keys import Caller
-from trunkline.log import log_unexpected
+from trunkline.log import outlived
 from trunkline.pace import PROBES, UNASKED_PROBES
 from trunkline.problems import Code, Path, Problem
 from trunkline.services import Services
@@ -127,10 +127,8 @@ async def watch(services: Services) -> None:
 
 async def _watch(services: Services) -> None:
     while trunk_id := await services.unless_stopping(services.unprobed.get()):
-        try:
+        with outlived():
             await _probe_unasked(services, trunk_id)
-        except database.UNUSABLE as error:
-            log_unexpected(error)
 
 
 async def _probe_unasked(services: Services, trunk_id: str) -> None:
