@@ -28,6 +28,13 @@ def built(needs: Needs) -> None:
 
 
 @pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
+    """A trunkline of its own: others would have trunks with the numbers that are typed in."""
+    with ServerProcess(tmp_path_factory.mktemp("web")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
 def page(needs: Needs, served: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The built example behind Vite's own server, which passes the API on."""
     built(needs)
