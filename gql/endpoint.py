@@ -1,7 +1,6 @@
 """GraphQL over HTTP as its specification wants it (https://graphql.github.io/graphql-over-http/draft/), and the page.
 
-Everything it refuses it refuses as JSON, and before it reads the body where it can. No batches, no uploads and, until
-they are built, no subscriptions: web sockets are turned away.
+Everything it refuses it refuses as JSON, and before it reads the body where it can. No batches and no uploads.
 """
 
 import asyncio
@@ -124,22 +123,23 @@ class Endpoint(GraphQL[Any, None], Generic[Caller]):
         if caller is None:
             message = "An API key is required, as the header: Authorization: Bearer tl_…"
             raise RefusedError(UNAUTHORIZED, message, {"www-authenticate": "Bearer"})
+        if self.seconds_to_wait and (seconds := await self.seconds_to_wait(caller)):
+            raise too_many(seconds)
         streams = self.streams if event_stream.MEDIA_TYPE in accepted(request) else None
         if streams and not JSON_TYPES.intersection(accepted(request)):
             asked = await self.parse_http_body(self.request_adapter_class(request))
-            return await self._streamed(streams, cast("keys.Caller", caller), asked)
-        if self.seconds_to_wait and (seconds := await self.seconds_to_wait(caller)):
-            raise too_many(seconds)
+            return self._streamed(streams, cast("keys.Caller", caller), asked)
         context = self.make_context(caller, request_id_of(request.scope))
         try:
             return await self.run(request, context=context, root_value=None)
         except SubscriptionError as subscription:
             if streams is None:
                 raise RefusedError(BAD_REQUEST, SUBSCRIBE_BY) from None
-            return await self._streamed(streams, cast("keys.Caller", caller), subscription.asked)
+            return self._streamed(streams, cast("keys.Caller", caller), subscription.asked)
 
-    async def _streamed(self, streams: Streams, caller: keys.Caller, asked: GraphQLRequestData) -> Response:
-        if refusal := await streams.refusal(caller):
+    @staticmethod
+    def _streamed(streams: Streams, caller: keys.Caller, asked: GraphQLRequestData) -> Response:
+        if refusal := streams.refusal(caller):
             raise RefusedError(TOO_MANY, refusal.message, extensions=refusal.extensions)
         return EventStream(streams, caller, asked)
 

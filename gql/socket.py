@@ -185,7 +185,10 @@ class Socket:
     async def _refusal(self, caller: Caller) -> RequestError | None:
         if len(self.running) >= PER_SOCKET:
             return RequestError("Too many subscriptions of one connection.", extensions={"code": "LIMIT_REACHED"})
-        return await self.streams.refusal(caller)
+        if seconds := await self.streams.seconds_to_wait(caller):
+            told = {"code": "RATE_LIMITED", "retryAfter": seconds}
+            return RequestError(f"Too many requests of this workspace; go on in {seconds} s.", extensions=told)
+        return self.streams.refusal(caller)
 
     async def _run(self, name: str, subscription: Subscription, asked: GraphQLRequestData) -> None:
         """One subscription. What ends before the client says so is told to it, unless the whole socket is closing."""

@@ -43,11 +43,8 @@ class Streams:
     sockets: int = 0
     open: Counter[str] = field(default_factory=Counter)
 
-    async def refusal(self, caller: Caller) -> RequestError | None:
-        """Why the caller may not open one more right now."""
-        if seconds := await self.seconds_to_wait(caller):
-            told = {"code": Code.RATE_LIMITED, "retryAfter": seconds}
-            return RequestError(f"Too many requests of this workspace; go on in {seconds} s.", extensions=told)
+    def refusal(self, caller: Caller) -> RequestError | None:
+        """Why the caller may not open one more right now, however few requests it sends."""
         if self.open.total() >= IN_ALL or self.open[caller.workspace_id] >= PER_WORKSPACE:
             return RequestError("Too many subscriptions are open.", extensions={"code": Code.LIMIT_REACHED})
         return None

@@ -12,6 +12,7 @@ import httpx
 from models.secret import Keyring, Secret
 from models.trunk_leg import LegKind
 from tests.faulty_voice import FaultyVoice, Plan, faultless
+from tests.laid_tables import lay_tables
 from trunkline.asgi import open_voice, served
 from trunkline.settings import Settings
 from trunkline.voice import Leg
@@ -187,7 +188,8 @@ class House:
 
 
 def quick_settings(folder: Path, **changes: Any) -> Settings:
-    """Settings of tests: a folder of their own, short times."""
+    """Settings of tests: a folder of their own with the tables in it, short times."""
+    lay_tables(folder)
     plain = Settings(
         database_url=Secret(f"sqlite://{folder}/trunkline.db"),
         bootstrap_key=Secret(KEY),

@@ -46,12 +46,14 @@ class Server(serving.Server):
 
 
 @asynccontextmanager
-async def place_of(settings: Settings) -> AsyncIterator[Place]:
-    """Serve on a free port until the block ends."""
+async def place_of(settings: Settings, send_buffer: int | None = None) -> AsyncIterator[Place]:
+    """Serve on a free port until the block ends. `send_buffer`: bytes that the kernel keeps for a client."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        if send_buffer:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         port = listener.getsockname()[1]
         async with served(replace(settings, allowed_hosts=("127.0.0.1",))) as running:
-            server = Server(serving._config(running.app), running.stop)  # noqa: SLF001  # the very one that is served
+            server = Server(serving._config(running.app), running.feed)  # noqa: SLF001  # the very one that is served
             serves = asyncio.create_task(server.serve(sockets=[listener]))
             headers = {"authorization": f"Bearer {KEY}"}
             async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=30) as client:

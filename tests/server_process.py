@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Self
 
 from scripts.daemon import LOOPBACK, Daemon, answers_ok, free_port
+from tests.laid_tables import lay_tables
 
 ROOT = Path(__file__).resolve().parent.parent
 KEY = "tl_a-key-of-the-tests-and-of-nobody-else"
@@ -28,6 +29,7 @@ class ServerProcess:
     key: str = KEY
 
     def __post_init__(self) -> None:
+        lay_tables(self.folder)
         command = [sys.executable, "-m", "trunkline", "serve", "--port", str(self.port)]
         self.daemon = Daemon(command, self.log, self.is_ready, self.environment(), ROOT)
 

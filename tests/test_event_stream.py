@@ -15,6 +15,7 @@ from gql import event_stream, streams
 from models.workspace import ApiKey
 from tests.api import KEY, quick_settings
 from tests.live import CHANGED, PATIENCE_SECONDS, Place, introduced, place_of
+from trunkline.feed import Ending
 from trunkline.keys import create_key, revoke_key
 from trunkline.start import load_keyring
 
@@ -144,5 +145,5 @@ async def test_a_stop_ends_it_without_complete(place: Place) -> None:
         async with introduced(place) as socket:
             await socket.subscribe()
             await socket.is_quiet()
-            place.running.stop()
+            place.running.feed.end(Ending.STOPPING)
             assert [event async for event in events if event[0]] == []

@@ -58,3 +58,11 @@ async def test_who_takes_no_stream_is_told_how_to_subscribe(place: Place) -> Non
 async def test_who_takes_streams_alone_gets_no_query_answered(place: Place) -> None:
     status, kind, _ = await answered(place, "{ voice { kind } }", "text/event-stream")
     assert (status, kind) == (200, "text/event-stream")
+
+
+async def test_a_subscription_counts_as_one_request(tmp_path: Path) -> None:
+    """Whatever else its client takes, and whoever is refused is told when to come again."""
+    async with place_of(quick_settings(tmp_path, limit_requests_per_minute=2)) as place:
+        told = [await answered(place, CHANGED, accept) for accept in (URQL, "text/event-stream", URQL)]
+        assert [status for status, _, _ in told] == [200, 200, 429]
+        assert "RATE_LIMITED" in told[-1][2]

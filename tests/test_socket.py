@@ -1,8 +1,10 @@
 """graphql-transport-ws at the server's end: who is let in, what closes it and with which words, how much it takes."""
 
 import asyncio
+import itertools
 import json
-from collections.abc import AsyncIterator
+import socket
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ from websockets.exceptions import InvalidStatus
 
 from gql import socket as transport
 from gql import streams
+from models.identifiers import new_id
 from models.workspace import ApiKey
 from tests.api import KEY, quick_settings
 from tests.live import CHANGED, PATIENCE_SECONDS, Place, introduced, opened, place_of
 from trunkline import feed
+from trunkline.feed import Ending, Happening
 from trunkline.keys import create_key, revoke_key
 from trunkline.start import load_keyring
 
@@ -156,27 +160,58 @@ async def test_a_revoked_key_ends_what_it_opened(place: Place, tmp_path: Path) -
         await ours.is_quiet()
 
 
+async def happen(place: Place, trunk_ids: Iterable[str]) -> None:
+    """Changes of these trunks, all at once: nothing is taken in between."""
+    workspace = (await ApiKey.get()).workspace_id
+    for trunk_id in trunk_ids:
+        place.running.feed.hear(Happening(new_id("evt"), workspace, "sip_trunk.updated", trunk_id))
+
+
 async def test_a_slow_consumer_is_dropped_with_a_code(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """It takes its news too late: more trunks changed than are kept for it."""
     monkeypatch.setattr(feed, "PENDING_MOST", 3)
-    services = []
-    tell = feed.Feed.hear
-
-    def heard(self: feed.Feed, happening: feed.Happening) -> None:
-        services.append(self)
-        tell(self, happening)
-
-    monkeypatch.setattr(feed.Feed, "hear", heard)
     async with introduced(place) as socket:
         await socket.subscribe()
         await socket.is_quiet()
-        await place.api.create()
-        await socket.change()
-        workspace = (await ApiKey.get()).workspace_id
-        for number in range(9):  # at once, so that nothing is taken in between
-            happening = feed.Happening(f"evt_{number}", workspace, "sip_trunk.updated", f"trunk_{number}")
-            tell(services[0], happening)
+        await happen(place, map("trunk_{}".format, range(9)))
         assert await socket.closed() == (1013, "Too slow: subscribe again, then query")
+
+
+async def test_many_changes_of_one_trunk_are_told_as_one(place: Place) -> None:
+    trunk = (await place.api.create())["sipTrunk"]
+    async with introduced(place) as socket:
+        await socket.subscribe()
+        await socket.is_quiet()
+        await happen(place, [trunk["id"]] * 1_000)
+        told = await socket.change()
+        assert (told["kind"], told["sipTrunk"]["id"]) == ("UPDATED", trunk["id"])
+        await socket.is_quiet()
+
+
+async def test_who_reads_nothing_is_dropped_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is sent and not read is bounded, in the process too: sending waits, until there is too much news."""
+    monkeypatch.setattr(feed, "PENDING_MOST", 3)
+    async with place_of(quick_settings(tmp_path, provision_timeout=15.0), send_buffer=4_096) as place:
+        numbers = [
+            {"sipTrunkType": "EXTENSION", "countryCode": "RO", "phoneNumber": str(1_000 + each)} for each in range(5)
+        ]
+        ids = [(await place.api.create(**number))["sipTrunk"]["id"] for number in numbers]
+        small = socket.socket()
+        small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        small.connect(("127.0.0.1", place.port))
+        async with introduced(place) as reading, introduced(place, sock=small, max_queue=1) as deaf:
+            for each in (reading, deaf):
+                await each.subscribe()
+                await each.is_quiet()
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                for trunk_id in itertools.cycle(ids):
+                    await happen(place, [trunk_id])
+                    assert (await reading.change())["id"] == trunk_id
+                    if len(place.running.feed.everyone()) == 1:
+                        break
+            assert (await deaf.closed())[0] == 1013
 
 
 async def test_a_stop_ends_sockets_and_streams(tmp_path: Path) -> None:
@@ -184,5 +219,5 @@ async def test_a_stop_ends_sockets_and_streams(tmp_path: Path) -> None:
         async with place_of(quick_settings(tmp_path)) as place, introduced(place) as socket:
             await socket.subscribe()
             await socket.is_quiet()
-            place.running.stop()
+            place.running.feed.end(Ending.STOPPING)
             assert await socket.closed() == (1012, "Service restart")

@@ -5,7 +5,6 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -26,7 +25,7 @@ from gql.streams import Streams
 from gql.trusted import read_trusted
 from models.secret import Keyring
 from trunkline import calling, calls, database, following, names, probing, webhooks
-from trunkline.feed import Ending, Subscription
+from trunkline.feed import Feed, Subscription
 from trunkline.key_use import KeyUse
 from trunkline.keys import Caller, authenticate, still_works
 from trunkline.limits import RequestLimit
@@ -167,7 +166,7 @@ class Served:
     app: ASGIApp
     key_file: Path | None
     metrics: ASGIApp  # by itself, for an address of its own
-    stop: Callable[[], None] = lambda: None  # ends the subscriptions, which would keep the server from ending
+    feed: Feed  # of the open subscriptions, which would keep the server from ending
 
 
 @asynccontextmanager
@@ -181,8 +180,7 @@ async def served(settings: Settings, voice: OpenVoice = open_voice, tracer: Trac
         key_file = await ensure_keys(settings, start)
         services = await stack.enter_async_context(opened_services(settings, start, voice, tracer))
         scrape = Scrape(services)
-        stop = partial(services.feed.end, Ending.STOPPING)
-        yield Served(_app(services, spoken, scrape), key_file, scrape.alone(), stop)
+        yield Served(_app(services, spoken, scrape), key_file, scrape.alone(), services.feed)
 
 
 def _app(services: Services, spoken: Schema, scrape: Scrape) -> ASGIApp:

@@ -7,13 +7,14 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from gql.endpoint import MAX_BODY
 from trunkline.asgi import Served, served
+from trunkline.feed import Ending, Feed
 from trunkline.log import configure_log
 from trunkline.setting_values import Address
 from trunkline.settings import SettingError, Settings
@@ -33,16 +34,16 @@ TRACE_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PRO
 class Server(uvicorn.Server):
     """uvicorn without its own signal handling, which ends the process before our own resources are closed.
 
-    `stop` is called first when it ends: it would wait for streams that never end by themselves.
+    The subscriptions are ended first: it would wait for streams that never end by themselves.
     """
 
-    def __init__(self, config: uvicorn.Config, stop: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, feed: Feed) -> None:
         super().__init__(config)
-        self.stop = stop
+        self.feed = feed
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams, then everything as usual."""
-        self.stop()
+        self.feed.end(Ending.STOPPING)
         await super().shutdown(sockets)
 
     @contextlib.contextmanager
@@ -108,7 +109,7 @@ async def _serve(settings: Settings, tracer: Tracer) -> None:
         async with served(settings, tracer=tracer) as running:
             _greet(settings, running, listener.getsockname()[1])
             async with _beside(running.metrics, metrics_listener):
-                await Server(_config(running.app), running.stop).serve(sockets=[listener])
+                await Server(_config(running.app), running.feed).serve(sockets=[listener])
 
 
 def _config(app: ASGIApp) -> uvicorn.Config:
