@@ -25,7 +25,6 @@ def _model() -> Path:
     folder = Path(mkdtemp(prefix="trunkline-tables-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     environment = os.environ | {"TRUNKLINE_DATABASE_URL": f"sqlite://{folder}/{FILE}"}
-    subprocess.run(
-        [sys.executable, "-m", "trunkline", "migrate"], cwd=Path(__file__).parent.parent, env=environment, check=True
-    )
+    command, checkout = [sys.executable, "-m", "trunkline", "migrate"], Path(__file__).parent.parent
+    subprocess.run(command, cwd=checkout, env=environment, stdout=subprocess.DEVNULL, check=True)
     return folder / FILE

@@ -24,6 +24,8 @@ from trunkline.keys import create_key, revoke_key
 from trunkline.start import load_keyring
 
 NEEDLE = "hunter2Needle"
+NAMES = " ".join(f"n{each}: nickname" for each in range(20))
+LENGTHY = f"subscription {{ sipTrunkChanged {{ id sipTrunk {{ {NAMES} }} }} }}"
 INIT = {"type": "connection_init", "payload": {"authorization": f"Bearer {KEY}"}}
 
 
@@ -193,17 +195,16 @@ async def test_who_reads_nothing_is_dropped_and_the_others_go_on(
 ) -> None:
     """What is sent and not read is bounded, in the process too: sending waits, until there is too much news."""
     monkeypatch.setattr(feed, "PENDING_MOST", 3)
+    monkeypatch.setattr(transport, "CLOSE_SECONDS", 0.5)
     async with place_of(quick_settings(tmp_path, provision_timeout=15.0), send_buffer=4_096) as place:
-        numbers = [
-            {"sipTrunkType": "EXTENSION", "countryCode": "RO", "phoneNumber": str(1_000 + each)} for each in range(5)
-        ]
-        ids = [(await place.api.create(**number))["sipTrunk"]["id"] for number in numbers]
+        extension = {"sipTrunkType": "EXTENSION", "countryCode": "RO", "nickname": "n" * 30}
+        ids = [(await place.api.create(**extension, phoneNumber=f"100{each}"))["sipTrunk"]["id"] for each in range(5)]
         small = socket.socket()
         small.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         small.connect(("127.0.0.1", place.port))
         async with introduced(place) as reading, introduced(place, sock=small, max_queue=1) as deaf:
             for each in (reading, deaf):
-                await each.subscribe()
+                await each.subscribe(query=LENGTHY)
                 await each.is_quiet()
             async with asyncio.timeout(PATIENCE_SECONDS):
                 for trunk_id in itertools.cycle(ids):
