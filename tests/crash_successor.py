@@ -3,6 +3,7 @@
 import asyncio
 from multiprocessing.connection import Connection
 
+from models.event import Event
 from models.sip_trunk import SipTrunk
 from tests.api import Api, served_house
 from tests.crashing import Scene, settled
@@ -34,6 +35,8 @@ async def _succeeded(parent: Connection, scene: Scene) -> None:
         world = await settled(observer, seconds)
         assert world in belief, f"{world} is none of {belief}"
         await _is_acknowledged(house.api, scene, told)
+        for step, payload in zip(scene.row.steps, told, strict=False):  # it may have died before the last answers
+            await _has_its_event(step, payload)
         await _is_repeatable(scene, house.api, observer, world)
         for voice_id, held in (await observer.objects()).items():  # a real server is the same one for every point
             await house.voice.inner.delete(held.leg.kind, voice_id)
@@ -55,6 +58,17 @@ async def _is_acknowledged(api: Api, scene: Scene, told: list[Payload]) -> None:
     deletes = any(step.mutation == "deleteSipTrunk" for step in scene.row.steps)
     named = {payload["sipTrunk"]["id"] for payload in told if payload and payload.get("sipTrunk")}
     assert deletes or named <= there, f"{named - there} is lost"
+
+
+async def _has_its_event(step: Step, payload: Payload) -> None:
+    """Whoever was told of a change can read who made it, and when."""
+    if payload and not payload["userErrors"]:
+        of_assistant = step.mutation.endswith("Assistant")
+        verb = step.mutation.removesuffix("Assistant" if of_assistant else "SipTrunk")
+        subject = payload.get("deletedId") or payload["assistant" if of_assistant else "sipTrunk"]["id"]
+        action = f"{'assistant' if of_assistant else 'sip_trunk'}.{verb}"  # requested, or done
+        written = Event.filter(subject_id=subject, action__startswith=action)
+        assert await written.exists(), f"{step.mutation} of {subject} left no event"
 
 
 async def _is_repeatable(scene: Scene, api: Api, observer: Observer, world: World) -> None:
