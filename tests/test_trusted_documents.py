@@ -10,10 +10,12 @@ import pytest
 from graphql import get_introspection_query
 from structlog.testing import capture_logs
 
+from gql.event_stream import COMPLETE
 from gql.schema import schema
 from gql.trusted import UNKNOWN, TrustedDocuments
 from tests.api import CREATE, KEY, House, given, quick_settings, served_house
 from tests.commands import refusal
+from tests.live import CHANGED, introduced, place_of
 
 TRUNKS = "query Trunks($first: Int) {\n  sipTrunks(first: $first) {\n    totalCount\n  }\n}"
 LISTED = {"4fa6b2": TRUNKS, "sha256:abc": CREATE}
@@ -72,6 +74,7 @@ async def test_a_listed_mutation_runs_with_its_variables(house: House) -> None:
         assert (await house.api.client.get("/graphql", params=parameters)).status_code == 405
 
 
+UNLISTED_SUBSCRIPTION = "subscription { sipTrunkChanged { id } }"
 UNLISTED: list[dict[str, Any]] = [
     {"query": "{ __typename }"},
     {"query": get_introspection_query()},
@@ -173,3 +176,34 @@ def test_a_file_that_is_no_json_or_is_not_there_stops_the_start(tmp_path: Path) 
 
 def wrong_start(folder: Path, file: Path) -> str:
     return refusal(folder, "serve", "--port", "0", TRUNKLINE_TRUSTED_DOCUMENTS=str(file), TRUNKLINE_BOOTSTRAP_KEY=KEY)
+
+
+async def test_subscriptions_are_held_to_the_list_over_web_sockets(tmp_path: Path) -> None:
+    async with (
+        place_of(quick_settings(tmp_path, trusted_documents=listing(tmp_path, {"changes": CHANGED}))) as place,
+        introduced(place) as socket,
+    ):
+        listed = (
+            {"query": CHANGED},
+            {"documentId": "changes"},
+            {"extensions": {"persistedQuery": {"sha256Hash": "changes"}}},
+        )
+        for number, payload in enumerate(listed):
+            await socket.say(id=str(number), type="subscribe", payload=payload)
+            await socket.is_quiet()
+        assert len(place.running.feed.everyone()) == len(listed)
+        await socket.subscribe("x", UNLISTED_SUBSCRIPTION)
+        told = await socket.said()
+        assert (told["type"], told["id"], told["payload"][0]["message"]) == ("error", "x", UNKNOWN)
+        assert len(place.running.feed.everyone()) == len(listed)
+
+
+async def test_subscriptions_are_held_to_the_list_as_event_streams(tmp_path: Path) -> None:
+    async with place_of(quick_settings(tmp_path, trusted_documents=listing(tmp_path, {"changes": CHANGED}))) as place:
+        streamed = {"accept": "text/event-stream"}
+        for member in ({"query": CHANGED}, {"documentId": "changes"}):
+            async with place.api.client.stream("POST", "/graphql", json=member, headers=streamed) as answer:
+                assert await anext(answer.aiter_lines()) == ":"
+        answer = await place.api.client.post("/graphql", json={"query": UNLISTED_SUBSCRIPTION}, headers=streamed)
+        assert UNKNOWN in answer.text
+        assert answer.text.endswith(COMPLETE)
