@@ -16,7 +16,10 @@ REQUEST_ID_MAX = 128
 
 
 class Action(StrEnum):
-    """What happens to trunks and assistants. A change that needs the voice backend is requested first, then ended."""
+    """What happens to trunks and assistants, and with trunks' calls.
+
+    A change that needs the voice backend is requested first, then ended.
+    """
 
     TRUNK_CREATED = "sip_trunk.created"
     TRUNK_PROVISIONED = "sip_trunk.provisioned"
@@ -29,6 +32,10 @@ class Action(StrEnum):
     TRUNK_RECOVERED = "sip_trunk.recovered"
     TRUNK_DELETE_REQUESTED = "sip_trunk.delete_requested"
     TRUNK_DELETED = "sip_trunk.deleted"
+    TRUNK_TEST_CALLED = "sip_trunk.test_called"
+    TRUNK_SELF_TESTED = "sip_trunk.self_tested"
+    CALL_BEGAN = "call.began"
+    CALL_ENDED = "call.ended"
     ASSISTANT_ADOPTED = "assistant.adopted"
     ASSISTANT_CREATE_REQUESTED = "assistant.create_requested"
     ASSISTANT_CREATED = "assistant.created"

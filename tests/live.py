@@ -13,9 +13,11 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from models.secret import Keyring
 from tests.api import KEY, Api
+from tests.faulty_voice import FaultyVoice, Plan, faultless
 from trunkline import serving
-from trunkline.asgi import Served, served
+from trunkline.asgi import Served, open_voice, served
 from trunkline.settings import Settings
 
 PROTOCOL = "graphql-transport-ws"
@@ -46,13 +48,17 @@ class Server(serving.Server):
 
 
 @asynccontextmanager
-async def place_of(settings: Settings, send_buffer: int | None = None) -> AsyncIterator[Place]:
+async def place_of(settings: Settings, plan: Plan = faultless, send_buffer: int | None = None) -> AsyncIterator[Place]:
     """Serve on a free port until the block ends. `send_buffer`: bytes that the kernel keeps for a client."""
+
+    def voice(settings: Settings, keyring: Keyring) -> FaultyVoice:
+        return FaultyVoice(open_voice(settings, keyring), plan)
+
     with socket.create_server(("127.0.0.1", 0)) as listener:
         if send_buffer:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
         port = listener.getsockname()[1]
-        async with served(replace(settings, allowed_hosts=("127.0.0.1",))) as running:
+        async with served(replace(settings, allowed_hosts=("127.0.0.1",)), voice) as running:
             server = Server(serving._config(running.app), running.feed)  # noqa: SLF001  # the very one that is served
             serves = asyncio.create_task(server.serve(sockets=[listener]))
             headers = {"authorization": f"Bearer {KEY}"}

@@ -15,7 +15,8 @@ from gql import event_stream, streams
 from models.workspace import ApiKey
 from tests.api import KEY, quick_settings
 from tests.live import CHANGED, PATIENCE_SECONDS, Place, introduced, place_of
-from trunkline.feed import Ending
+from trunkline import feed
+from trunkline.feed import Ending, Happening
 from trunkline.keys import create_key, revoke_key
 from trunkline.start import load_keyring
 
@@ -99,6 +100,18 @@ async def test_a_client_that_goes_away_is_forgotten(place: Place, monkeypatch: p
         while status == 429:
             async with streamed(place) as third:
                 status = third.status_code
+
+
+async def test_who_reads_too_late_is_ended_without_complete(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feed, "PENDING_MOST", 3)
+    workspace = (await ApiKey.get()).workspace_id
+    async with streamed(place) as response:
+        events = events_of(response)
+        await anext(events)
+        for number in range(9):  # at once, so that nothing is taken in between
+            place.running.feed.hear(Happening(f"evt_{number}", workspace, "sip_trunk.updated", f"trunk_{number}"))
+        assert [name async for name, _ in events if name] == []
+    assert place.running.feed.everyone() == ()
 
 
 @pytest.mark.parametrize("query", ["{ voice { kind } }", f"subscription {{ {NEEDLE} }}", f"subscription {{ {NEEDLE}"])

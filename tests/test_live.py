@@ -5,9 +5,17 @@ from pathlib import Path
 
 import pytest
 
+from models.event import Action, Event
+from models.trunk_leg import LegKind
+from models.workspace import ApiKey
 from tests.api import codes, quick_settings
+from tests.faulty_voice import Call, Fail, Fault, at
 from tests.live import Place, introduced, place_of
 from tests.live_cases import ALL, Case
+from trunkline import events
+from trunkline.causes import problem_of
+from trunkline.keys import Caller
+from trunkline.voice import VoiceCause, VoiceError
 
 
 @pytest.fixture
@@ -67,13 +75,56 @@ async def test_what_is_repaired_is_told(place: Place) -> None:
         assert told[-1]["kind"] in {"STATUS", "CREATED"}  # one, when both were told at once
 
 
-async def test_a_failed_creation_is_told_to_nobody(place: Place) -> None:
-    async with introduced(place) as socket:
+@pytest.mark.parametrize("cause", [VoiceCause.REFUSED, VoiceCause.OUTCOME_UNKNOWN])
+async def test_a_failed_creation_is_told_to_nobody(tmp_path: Path, cause: VoiceCause) -> None:
+    """Although its events are there."""
+    lost = Fail(VoiceError(cause, "No."), after=True)
+    left = ["create", "list"]  # who looks for what was lost does not find it either
+
+    def plan(call: Call) -> Fault | None:
+        if call.kind is LegKind.OUTBOUND and left and call.method == left[0]:
+            del left[0]
+            return lost
+        return None
+
+    async with place_of(quick_settings(tmp_path, provision_timeout=15.0), plan) as place, introduced(place) as socket:
         await socket.subscribe()
         await socket.is_quiet()
         assert codes(await place.api.create(phoneNumber="no number"))
-        await place.api.create()
-        assert (await socket.change())["kind"] == "CREATED"
+        assert codes(await place.api.create()) == [problem_of(VoiceError(cause, ""), "").code]
+        assert await Event.filter(action=Action.TRUNK_CREATED).exclude(outcome="SUCCEEDED").exists()
+        made = (await place.api.create(phoneNumber="+40741926266"))["sipTrunk"]
+        told = await socket.change()
+        assert (told["kind"], told["id"]) == ("CREATED", made["id"])
+
+
+async def test_a_removal_that_waits_for_the_voice_backend_is_told_as_a_status(tmp_path: Path) -> None:
+    away = Fail(VoiceError(VoiceCause.UNAVAILABLE, "Away."))
+    plan = at("delete", LegKind.INBOUND, away, nth=1)
+    async with place_of(quick_settings(tmp_path, provision_timeout=15.0), plan) as place, introduced(place) as socket:
+        trunk = (await place.api.create())["sipTrunk"]
+        await socket.subscribe()
+        await socket.is_quiet()
+        assert codes(await place.api.delete(trunk["id"])) == ["VOICE_UNAVAILABLE"]
+        told = [await socket.change()]
+        while told[-1]["kind"] != "DELETED":
+            told.append(await socket.change())
+        assert {(each["kind"], each["sipTrunk"]["status"]) for each in told[:-1]} == {("STATUS", "DELETING")}
+        assert told[-1] == {"kind": "DELETED", "id": trunk["id"], "sipTrunk": None}
+
+
+async def test_a_call_of_a_trunk_is_no_change_of_it(place: Place) -> None:
+    trunk = (await place.api.create())["sipTrunk"]
+    await place.api.answered_by(trunk["id"])
+    caller = Caller((await ApiKey.get()).workspace_id, "key")
+    async with introduced(place) as socket:
+        await socket.subscribe()
+        await socket.is_quiet()
+        for action in (Action.TRUNK_TEST_CALLED, Action.TRUNK_SELF_TESTED, Action.CALL_BEGAN, Action.CALL_ENDED):
+            await events.record(caller, action, trunk["id"], trunk_id=trunk["id"], outcome="RANG")
+        await socket.is_quiet()
+        await place.api.update(trunk["id"], nickname="Changed")
+        assert (await socket.change())["kind"] == "UPDATED"
 
 
 async def test_subscriptions_of_one_socket_end_one_by_one(place: Place) -> None:

@@ -67,13 +67,13 @@ def open_voice(settings: Settings, keyring: Keyring) -> VoiceBackend:
         raise SettingError("TRUNKLINE_SANDBOX_FILE", str(error)) from None
 
 
-def open_calls(settings: Settings) -> VoiceCalls:
+def open_calls(settings: Settings, watch: Watch) -> VoiceCalls:
     """What places calls; the sandbox places none."""
     if settings.livekit is None:
         return NoCalls()
     from trunkline.voice.livekit_calls import LiveKitCalls
 
-    return LiveKitCalls(settings.livekit)
+    return LiveKitCalls(settings.livekit, watch)
 
 
 def _bounded_edge(edge: SipEdge, call_timeout: float, watch: Watch) -> VoiceBackend:
@@ -101,7 +101,7 @@ async def services_of(
         call_timeout,
         metrics=metrics,
         tracer=tracer,
-        calls=open_calls(settings),
+        calls=open_calls(settings, watch),
     )
     try:
         yield services

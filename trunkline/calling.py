@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
+from models.event import Action
 from models.sip_trunk import SipTrunk
 from models.trunk_leg import LegKind
 from trunkline import events
@@ -23,7 +24,6 @@ from trunkline.voice import VoiceError
 from trunkline.voice.calls import CallEnd, Dial
 
 FAILED = "Failed to place the test call."
-ACTION = "sip_trunk.test_called"
 UNDER_WAY = Problem(Code.IN_USE, "A test of this SIP trunk is under way; try again when it has ended.", ("input", "id"))
 NOT_THERE = Problem(
     Code.VOICE_UNAVAILABLE, f"{FAILED} The trunk is not in place at the voice backend yet.", None, retryable=True
@@ -92,10 +92,10 @@ async def _reported(
         end = await services.calls.place(dial)
     except VoiceError as error:
         problem = problem_of(error, FAILED)
-        await events.record(caller, ACTION, trunk.id, trunk_id=trunk.id, outcome=problem.code)
+        await events.record(caller, Action.TRUNK_TEST_CALLED, trunk.id, trunk_id=trunk.id, outcome=problem.code)
         return (problem,)
     report = _report(end, trunk, dialled, round((clock() - began) * 1000))
-    await events.record(caller, ACTION, trunk.id, trunk_id=trunk.id, outcome=report.outcome)
+    await events.record(caller, Action.TRUNK_TEST_CALLED, trunk.id, trunk_id=trunk.id, outcome=report.outcome)
     return report
 
 

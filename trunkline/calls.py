@@ -11,6 +11,7 @@ import structlog
 from tortoise.transactions import in_transaction
 
 from models.call import Call, CallDirection, CallOutcome, RoomFact, WebhookEvent
+from models.event import Action
 from models.identifiers import new_id
 from models.trunk_leg import LegKind, TrunkLeg
 from trunkline import database, events
@@ -45,7 +46,7 @@ class News:
     ended: list[CallOutcome] = field(default_factory=list)
     alarms: list[tuple[str, Call]] = field(default_factory=list)
 
-    async def alarm(self, call: Call, action: str, outcome: str) -> None:
+    async def alarm(self, call: Call, action: Action, outcome: str) -> None:
         """Note something that an operator should look at."""
         caller = Caller(call.workspace_id, ACTOR)
         await events.record(caller, action, call.id, trunk_id=call.trunk_id, outcome=outcome)
@@ -122,7 +123,7 @@ async def _begin(event: RoomEvent, party: SipParty, leg: TrunkLeg, news: News) -
         room=event.room,
     )
     if party.forged and direction is CallDirection.INBOUND:
-        await news.alarm(call, "call.began", FORGED_SOURCE)
+        await news.alarm(call, Action.CALL_BEGAN, FORGED_SOURCE)
     await _keep_the_newest(leg.trunk_id)
 
 
@@ -140,7 +141,7 @@ async def _put_together(call: Call, facts: list[WebhookEvent], news: News) -> No
     if before in UNDER_WAY and call.outcome not in UNDER_WAY:
         news.ended.append(call.outcome)
     if call.outcome is CallOutcome.NO_AGENT and before is not CallOutcome.NO_AGENT:
-        await news.alarm(call, "call.ended", call.outcome)
+        await news.alarm(call, Action.CALL_ENDED, call.outcome)
 
 
 async def watch(services: Services) -> None:

@@ -40,7 +40,8 @@ class Ending(StrEnum):
     STOPPING = "stopping"  # this process ends
 
 
-KINDS: dict[str, ChangeKind] = {
+# None: nothing of the trunk changed. What is not named here changed some of it.
+KINDS: dict[str, ChangeKind | None] = {
     Action.TRUNK_CREATED: ChangeKind.CREATED,
     Action.TRUNK_ADOPTED: ChangeKind.CREATED,
     Action.TRUNK_PROVISIONED: ChangeKind.STATUS,
@@ -48,6 +49,10 @@ KINDS: dict[str, ChangeKind] = {
     Action.TRUNK_RECOVERED: ChangeKind.STATUS,
     Action.TRUNK_DELETE_REQUESTED: ChangeKind.STATUS,
     Action.TRUNK_DELETED: ChangeKind.DELETED,
+    Action.TRUNK_TEST_CALLED: None,
+    Action.TRUNK_SELF_TESTED: None,
+    Action.CALL_BEGAN: None,
+    Action.CALL_ENDED: None,
 }
 KEYS = "api_key."
 
@@ -76,8 +81,8 @@ class Happening:
         return cls(event_id, workspace_id, action, None if trunk_id == "-" else trunk_id)
 
     @property
-    def kind(self) -> ChangeKind:
-        """What it is to those who watch the trunk."""
+    def kind(self) -> ChangeKind | None:
+        """What it is to those who watch the trunk; None: nothing."""
         return KINDS.get(self.action, ChangeKind.UPDATED)
 
 
@@ -181,10 +186,10 @@ class Feed:
             self._heard.popitem(last=False)
         if happening.action.startswith(KEYS):
             self.keys_changed.set()
-        if happening.trunk_id:
+        if happening.trunk_id and (kind := happening.kind):
             news = News(happening.trunk_id)
             for subscription in tuple(self.subscriptions.get(happening.workspace_id, ())):
-                subscription.tell(happening.kind, news)
+                subscription.tell(kind, news)
 
     def everyone(self) -> tuple[Subscription, ...]:
         """All subscriptions there are."""

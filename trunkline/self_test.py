@@ -11,6 +11,7 @@ from enum import StrEnum
 from ipaddress import IPv4Address, ip_network
 
 from models.assistant import Assistant
+from models.event import Action
 from models.secret import Keyring, KeyringError, Secret
 from models.sip_trunk import InboundAuthorizationType, MediaEncryption, SipTransport, SipTrunk
 from trunkline import calling, events
@@ -31,7 +32,6 @@ from trunkline.voice.calls import Arrival, CallEnd, Dial, Route
 RING_SECONDS = 10  # a worker that has to start a process first needs two or three
 LOOK_SECONDS = 0.1
 FAILED = "Failed to test the SIP trunk."
-ACTION = "sip_trunk.self_tested"
 NO_HOST = Problem(
     Code.VOICE_MISCONFIGURED,
     "TRUNKLINE_SIP_HOST is not set: it says where livekit-sip takes calls.",
@@ -106,7 +106,7 @@ async def _self_test(services: Services, caller: Caller, trunk_id: str) -> SelfT
     with calling.alone(services, trunk.id):
         found = await _called(services, trunk, host, assistant)
     outcome = found.code if isinstance(found, Problem) else found.outcome
-    await events.record(caller, ACTION, trunk.id, trunk_id=trunk.id, outcome=outcome)
+    await events.record(caller, Action.TRUNK_SELF_TESTED, trunk.id, trunk_id=trunk.id, outcome=outcome)
     return found
 
 

@@ -1,6 +1,8 @@
 """Placing calls with a real livekit-server without livekit-sip: what is no call is an error, and no room is left."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from livekit import api
@@ -42,6 +44,22 @@ async def test_a_trunk_that_livekit_lacks_is_missing(livekit: LiveKitServer, lk:
     calls = calls_of(livekit)
     await fails(calls.place(dial("ST_unknown")), VoiceCause.MISSING)
     assert "trunkline-test-1" not in await rooms(lk)
+    await calls.aclose()
+
+
+async def test_each_call_is_counted_and_traced(livekit: LiveKitServer) -> None:
+    seen: list[str] = []
+
+    @contextmanager
+    def watch(method: str) -> Iterator[None]:
+        seen.append(method)
+        yield
+
+    calls = LiveKitCalls(LiveKit(livekit.url, livekit.api_key, Secret(livekit.api_secret)), watch)
+    await calls.place(dial(ROUTE))
+    await calls.arrivals("trunkline-test-")
+    await calls.close("trunkline-test-")
+    assert seen == ["place_call", "list_rooms", "close_rooms"]
     await calls.aclose()
 
 

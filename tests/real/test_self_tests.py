@@ -8,7 +8,7 @@ from livekit import api
 from scripts.daemon import LOOPBACK, Daemon
 from tests.api import Api, codes
 from tests.real.calling import Exchange, new_line
-from tests.real.test_test_calls import left_behind, own_workspace
+from tests.real.test_test_calls import last_event, left_behind, own_workspace
 
 SELF_TEST = """mutation ($id: ID!) { selfTestSipTrunk(input: {id: $id}) {
   message selfTest { outcome agentName sipStatus durationMs explanation } userErrors { code message field }
@@ -41,6 +41,7 @@ async def test_a_line_that_works(
             seen = await found(exchange, client, line.trunk["id"])
             record_property("self tests", f"{seen['outcome']} {seen['durationMs']} ms")
             assert (seen["outcome"], seen["agentName"]) == ("ANSWERED", "echo"), seen
+            assert await last_event(client, line.trunk["id"]) == ("sip_trunk.self_tested", "ANSWERED")
         assert len((await lk.sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest())).items) == before
 
 
@@ -67,6 +68,7 @@ async def test_credentials_that_livekit_has_otherwise_are_told(exchange: Exchang
         await lk.sip.update_inbound_trunk_fields(line.trunk["inboundTrunkId"], auth_password="another-one")
         seen = await found(exchange, client, line.trunk["id"])
         assert seen["outcome"] == "CREDENTIALS_REFUSED", seen
+        assert await last_event(client, line.trunk["id"]) == ("sip_trunk.self_tested", "CREDENTIALS_REFUSED")
 
 
 async def test_what_cannot_be_called_is_refused(exchange: Exchange) -> None:

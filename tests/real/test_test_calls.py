@@ -23,6 +23,7 @@ CALL = """mutation ($input: TestCallSipTrunkInput!) { testCallSipTrunk(input: $i
   message userErrors { code message field retryable retryAfter }
   call { outcome sipStatus reason durationMs likelyCauses dialled { requestUri toUser fromUser } }
 } }"""
+LAST_EVENT = "query ($id: ID!) { sipTrunk(id: $id) { events(first: 1) { nodes { action outcome } } } }"
 NEW_WORKSPACE = """mutation ($input: CreateWorkspaceInput!) { createWorkspace(input: $input) { secret } }"""
 DESTINATION = "+40741926299"
 HEADERS = """[last_Via:]
@@ -82,6 +83,13 @@ async def left_behind(exchange: Exchange) -> list[str]:
     return [name for name in rooms if name.startswith("trunkline-test-") or "selftest" in name]
 
 
+async def last_event(client: Api, trunk_id: str) -> tuple[str, str]:
+    """Action and outcome of what happened last to a trunk."""
+    trunk = (await client.ask(LAST_EVENT, {"id": trunk_id}))["sipTrunk"]
+    (event,) = trunk["events"]["nodes"]
+    return event["action"], event["outcome"]
+
+
 def scenario(folder: Path, body: str) -> Path:
     file = folder / "carrier.xml"
     file.write_text(f'<?xml version="1.0" encoding="ISO-8859-1" ?>\n<scenario name="carrier">{body}</scenario>\n')
@@ -120,6 +128,7 @@ async def test_what_a_carrier_answers(  # noqa: PLR0913, PLR0917  # what each ro
         record_property("test calls", f"{outcome:20} {call['sipStatus']} {call['durationMs']} ms {call['reason']}")
         assert (call["outcome"], call["sipStatus"]) == (outcome, status), call
         assert call["likelyCauses"]
+        assert await last_event(client, line.trunk["id"]) == ("sip_trunk.test_called", outcome)
         assert await left_behind(exchange) == []
 
 

@@ -20,6 +20,7 @@ from trunkline.sip_text import printable
 from trunkline.voice import VoiceCause, VoiceError
 from trunkline.voice.calls import Arrival, CallEnd, Dial, Route
 from trunkline.voice.livekit import ENCRYPTIONS, TRANSPORTS
+from trunkline.voice.watch import Watch, unwatched
 from trunkline.voice.wire import AnsweredError, asked, open_session, told
 
 CALLEE = "callee"  # the identity of the called party in the room
@@ -75,9 +76,10 @@ def end_of(answer: AnsweredError, *, rang: bool) -> CallEnd:
 
 
 class LiveKitCalls:
-    """Fulfils VoiceCalls. Made inside the running loop."""
+    """Fulfils VoiceCalls. Made inside the running loop. `watch` sees each of its methods."""
 
-    def __init__(self, server: LiveKit) -> None:
+    def __init__(self, server: LiveKit, watch: Watch = unwatched) -> None:
+        self._watched = watch
         self._session = open_session()
         secret = server.api_secret.reveal()
         self._api = api.LiveKitAPI(server.url, server.api_key, secret, session=self._session, failover=False)
@@ -87,27 +89,31 @@ class LiveKitCalls:
         room = api.CreateRoomRequest(
             name=dial.room, empty_timeout=EMPTY_SECONDS, departure_timeout=DEPARTED_SECONDS, max_participants=4
         )
-        try:
-            async with asyncio.timeout(QUESTION_SECONDS):
-                await asked(self._api.room.create_room(room))
-            return await self._rung(dial)
-        except TimeoutError:
-            raise VoiceError(VoiceCause.UNAVAILABLE, "LiveKit did not answer in time; no call was placed.") from None
-        finally:
-            await _surely(self._closed(dial.room))
+        with self._watched("place_call"):
+            try:
+                async with asyncio.timeout(QUESTION_SECONDS):
+                    await asked(self._api.room.create_room(room))
+                return await self._rung(dial)
+            except TimeoutError:
+                why = "LiveKit did not answer in time; no call was placed."
+                raise VoiceError(VoiceCause.UNAVAILABLE, why) from None
+            finally:
+                await _surely(self._closed(dial.room))
 
     async def arrivals(self, prefix: str) -> list[Arrival]:
         """The rooms whose name begins so, with their agents."""
-        rooms = [room.name for room in await self._rooms() if room.name.startswith(prefix)]
-        return [Arrival(room, await self._agents(room)) for room in rooms]
+        with self._watched("list_rooms"):
+            rooms = [room.name for room in await self._rooms() if room.name.startswith(prefix)]
+            return [Arrival(room, await self._agents(room)) for room in rooms]
 
     async def close(self, prefix: str, older_than: float = 0.0) -> int:
         """Close rooms by the beginning of their names."""
         born = time.time() - older_than
-        old = [room for room in await self._rooms() if room.name.startswith(prefix) and room.creation_time <= born]
-        for room in old:
-            await self._delete(room.name)
-        return len(old)
+        with self._watched("close_rooms"):
+            old = [room for room in await self._rooms() if room.name.startswith(prefix) and room.creation_time <= born]
+            for room in old:
+                await self._delete(room.name)
+            return len(old)
 
     async def aclose(self) -> None:
         """Close the connections."""
