@@ -1,5 +1,6 @@
 """Alive and ready: /healthz asks nobody, /readyz tells what is missing in fixed words."""
 
+import asyncio
 import sqlite3
 from pathlib import Path
 
@@ -49,6 +50,12 @@ async def test_every_reason_is_told(tmp_path: Path) -> None:
 
 async def test_many_who_ask_at_once_ask_the_voice_backend_once(tmp_path: Path) -> None:
     async with served_house(quick_settings(tmp_path)) as house:
-        for _ in range(20):
-            await asked(house, "/readyz")
+        answers = await asyncio.gather(*(asked(house, "/readyz") for _ in range(20)))
+        assert answers == [answers[0]] * 20
         assert house.voice.count("ping") == 1
+
+
+async def test_a_voice_backend_that_is_busy_with_our_own_calls_is_there(tmp_path: Path) -> None:
+    busy = at("ping", None, Fail(VoiceError(VoiceCause.BUSY, "Busy.")))
+    async with served_house(quick_settings(tmp_path), busy) as house:
+        assert await asked(house, "/readyz") == (200, {"status": "ready", "reasons": []})

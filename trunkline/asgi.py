@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -39,7 +39,7 @@ from trunkline.services import Services
 from trunkline.settings import SettingError, Settings, SipEdge
 from trunkline.start import Started, ensure_keys, started, take_claims_over
 from trunkline.tracing import UNTRACED, Tracer
-from trunkline.voice import VoiceBackend, VoiceError
+from trunkline.voice import VoiceBackend, VoiceCause, VoiceError
 from trunkline.voice.bounded import Bounded
 from trunkline.voice.calls import NoCalls, VoiceCalls
 from trunkline.voice.watch import Watch, watching
@@ -138,12 +138,14 @@ class Readiness:
     services: Services
     checked_at: float = float("-inf")
     reasons: tuple[str, ...] = ()
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # anybody may ask, and all wait for one look
 
     async def answer(self, _request: Request) -> Response:
         """GET /readyz: 200 or 503 with the reasons."""
-        if time.monotonic() - self.checked_at > READY_SECONDS:
-            self.reasons = tuple([reason async for reason in self._found()])
-            self.checked_at = time.monotonic()
+        async with self.turn:
+            if time.monotonic() - self.checked_at > READY_SECONDS:
+                self.reasons = tuple([reason async for reason in self._found()])
+                self.checked_at = time.monotonic()
         status = "unready" if self.reasons else "ready"
         return JSONResponse({"status": status, "reasons": self.reasons}, 503 if self.reasons else 200)
 
@@ -155,8 +157,9 @@ class Readiness:
             yield "database"
         try:
             await self.services.voice.ping()
-        except VoiceError:
-            yield "voice_backend"
+        except VoiceError as error:
+            if error.cause is not VoiceCause.BUSY:  # with our own calls, so it is there
+                yield "voice_backend"
 
 
 @dataclass(frozen=True, slots=True)

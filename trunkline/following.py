@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from tortoise.backends.asyncpg.client import AsyncpgDBClient
+from tortoise.expressions import Q
 
 from models.event import Event
 from models.workspace import ApiKey
@@ -35,7 +36,7 @@ KEY_SECONDS = 5.0  # between two looks at the keys of open subscriptions
 RETRY_SECONDS = 1.0
 ALIVE_SECONDS = 5.0  # in which the listening connection answers, or counts as lost
 OVERLAP = timedelta(seconds=30)  # a transaction is committed at most this long after its events' time
-MISSED_MOST = 2_000  # events told one by one; beyond that everybody subscribes anew
+BATCH = 1_000  # events that are read at once
 
 log = structlog.get_logger(__name__)
 
@@ -60,8 +61,8 @@ class Follower:
     """The loop's memory: since when the events are looked at, by the database's clock."""
 
     services: Services
-    began: datetime
-    looked: datetime
+    began: datetime | None = None
+    looked: datetime | None = None
 
     async def run(self) -> None:
         """Until the process ends; a connection that is lost is made again."""
@@ -75,6 +76,7 @@ class Follower:
 
     async def _listen(self) -> None:
         """Until the connection is lost or the process ends."""
+        self.began = self.began or await database.now()
         async with _listening(self.services.feed) as ear:
             while await ear.is_alive() and not self.services.stopping.is_set():
                 await self.look()
@@ -83,21 +85,21 @@ class Follower:
     async def look(self) -> None:
         """Tell what nobody has told: the events since the last look, and a while before for those committed late."""
         feed, at = self.services.feed, await database.now()
-        since = max(self.began, self.looked - OVERLAP)
+        began = self.began or at
+        since = max(began, (self.looked or began) - OVERLAP)
         rows = Event.filter(workspace_id__in=list(feed.subscriptions), at__gte=since).order_by("at", "id")
-        found = await rows.limit(MISSED_MOST).values_list("id", "workspace_id", "action", "trunk_id")
-        for each in found:
-            feed.hear(Happening(*each))
-        if len(found) == MISSED_MOST:
-            feed.end(Ending.MISSED)
+        while found := await rows.limit(BATCH).values_list("id", "workspace_id", "action", "trunk_id", "at"):
+            for *each, _ in found:
+                feed.hear(Happening(*each))
+            last_id, *_, last_at = found[-1]
+            rows = rows.filter(Q(at__gt=last_at) | Q(at=last_at, id__gt=last_id))
         self.looked = at
         feed.keys_changed.set()
 
 
 async def follow(services: Services) -> None:
     """Keep the feed of this process true until it ends."""
-    at = await database.now()
-    await Follower(services, at, at).run()
+    await Follower(services).run()
 
 
 async def watch_keys(services: Services) -> None:

@@ -114,8 +114,9 @@ async def _create_key(services: Services, caller: Caller, wish: KeyWish) -> Made
 
 
 async def _locked(workspace_id: str) -> list[ApiKey]:
-    """All keys, locked in one order for all, so that no two revocations each leave the other's key as the last."""
-    return await visible_keys(workspace_id).order_by("id").select_for_update()
+    """All keys, seen by one after the other: no two revocations each leave the other's key as the last."""
+    await database.take_turns(f"keys of {workspace_id}")
+    return await visible_keys(workspace_id)
 
 
 async def _problems(own: ApiKey, wish: KeyWish) -> list[Problem]:
