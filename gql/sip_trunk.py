@@ -63,8 +63,9 @@ def _provider(root: strawberry.Parent[model.SipTrunk]) -> Provider | None:
 
 
 def _setup_sheet(root: strawberry.Parent[model.SipTrunk], info: Info) -> SetupSheet:
-    host = info.context.services.settings.sip_host
-    return cast("SetupSheet", setup_sheet(root, str(host) if host else None))
+    settings = info.context.services.settings
+    host = str(settings.sip_host) if settings.sip_host else None
+    return cast("SetupSheet", setup_sheet(root, host, settings.edge_outer_address))
 
 
 def _status(root: strawberry.Parent[model.SipTrunk]) -> SipTrunkStatus:

@@ -16,14 +16,15 @@ from scripts.daemon import LOOPBACK, Daemon, answers_ok, free_port
 
 START = Path(__file__).resolve().parent.parent / "edge" / "start"
 OUTER = "127.0.0.2"
-PACKAGES = (
-    "kamailio kamailio-extra-modules kamailio-postgres-modules kamailio-sqlite-modules kamailio-tls-modules sqlite3"
-)
+PACKAGES = "kamailio kamailio-postgres-modules kamailio-sqlite-modules kamailio-tls-modules sqlite3 openssl"
+COMMANDS, MODULES = ("kamailio", "sqlite3", "openssl"), ("db_postgres", "db_sqlite", "tls")
 
 
 def is_installed() -> bool:
-    """Whether Kamailio is there; Debian keeps it where only root looks."""
-    return shutil.which("kamailio", path=f"{os.environ.get('PATH', '')}:/usr/sbin") is not None
+    """Whether all of an edge is there. Debian keeps Kamailio where only root looks, and its modules by architecture."""
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin"
+    modules = {file.stem for file in Path("/usr/lib").glob("*/kamailio/modules/*.so")}
+    return all(shutil.which(command, path=path) for command in COMMANDS) and modules.issuperset(MODULES)
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class EdgeServer:
             "TRUNKLINE_EDGE_DATABASE": self.database,
             "TRUNKLINE_EDGE_RPC_URL": self.rpc_url,
             "TRUNKLINE_EDGE_RPC_TOKEN": self.rpc_token,
+            "TRUNKLINE_EDGE_OUTER_ADDRESS": OUTER,
         }
 
     def kill(self) -> None:

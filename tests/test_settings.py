@@ -37,6 +37,7 @@ DEFAULTS = {
     "probe_new_trunks": "yes",
     "test_call_destinations": (),
     "edge": None,
+    "edge_outer_address": None,
 }
 GOOD = [
     ("TRUNKLINE_DATABASE_URL", "sqlite://some folder/x#%41.db", Secret("sqlite://some folder/x#%41.db")),
@@ -71,6 +72,8 @@ GOOD = [
     ("TRUNKLINE_PROBE_NEW_TRUNKS", "yes", "yes"),
     ("TRUNKLINE_SIP_HOST", "SIP.Example.com.", SipHost("sip.example.com")),
     ("TRUNKLINE_SIP_HOST", "192.0.2.10:5070", SipHost("192.0.2.10", 5070)),
+    ("TRUNKLINE_EDGE_OUTER_ADDRESS", "203.0.113.9", "203.0.113.9"),
+    ("TRUNKLINE_EDGE_OUTER_ADDRESS", "Out.Example.com.", "out.example.com"),
     ("TRUNKLINE_LIMIT_TRUNKS", "0", 0),
     ("TRUNKLINE_LIMIT_REQUESTS_PER_MINUTE", "60", 60),
     ("TRUNKLINE_LIMIT_PROVISIONS", "1", 1),
@@ -139,6 +142,7 @@ WRONG = {
         "x y:1",
     ],
     "TRUNKLINE_LOG_FORMAT": ["JSON", "pretty"],
+    "TRUNKLINE_EDGE_OUTER_ADDRESS": ["203.0.113.9:5060", "::1", "sip:edge", "an edge"],
 }
 TOKEN = "s3cret_of-the-edge"
 EDGE = {

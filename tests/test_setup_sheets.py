@@ -85,6 +85,33 @@ async def test_a_trunk_with_its_preset_has_its_sheet(
     assert trunk["setupSheet"]["markdown"] == kept_page
 
 
+@pytest.mark.parametrize(
+    ("transport", "uri"),
+    [
+        ("UDP", "sip:+40741926265@sip.example.com:5070"),
+        ("TCP", "sip:+40741926265@sip.example.com:5070;transport=tcp"),
+        ("TLS", "sip:+40741926265@sip.example.com;transport=tls"),  # which is served at another port
+    ],
+)
+async def test_the_port_is_the_one_of_udp_and_tcp(tmp_path: Path, transport: str, uri: str) -> None:
+    async with served_house(quick_settings(tmp_path, sip_host=SipHost("sip.example.com", 5070))) as house:
+        created = (await house.api.create(sipTransport=transport))["sipTrunk"]
+        sheet = (await sheet_of(house, created["id"]))["setupSheet"]
+        assert sheet["sipUri"] == uri
+        assert uri in [step["value"] for step in sheet["steps"]]
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_behind_the_edge_calls_come_from_its_outer_address(tmp_path: Path, known: bool) -> None:
+    told: dict[str, Any] = {"edge_outer_address": "203.0.113.9"} if known else {}
+    async with served_house(quick_settings(tmp_path, sip_host=SipHost("198.51.100.7"), **told)) as house:
+        created = (await house.api.create(outboundProxy=True))["sipTrunk"]
+        values = [step["value"] for step in (await sheet_of(house, created["id"]))["setupSheet"]["steps"]]
+        assert ("203.0.113.9" in values) is known
+        assert ("TRUNKLINE_EDGE_OUTER_ADDRESS=203.0.113.9" in values) is not known
+        assert "198.51.100.7" not in values
+
+
 @pytest.mark.parametrize("kind", ["NUMBER", "EXTENSION"])
 async def test_everybody_else_gets_the_general_sheet(house: House, kind: str, kept_page: SnapshotAssertion) -> None:
     created = (await house.api.create(**(EXTENSION if kind == "EXTENSION" else {}), sipTransport="TCP"))["sipTrunk"]

@@ -196,6 +196,16 @@ def sip_host(text: str) -> SipHost:
             raise ValueError(message)
 
 
+def host_alone(text: str) -> str:
+    """A host name or an address."""
+    match read_host(text):
+        case str() as host:
+            return host
+        case BadHost():
+            message = "must be a host name or an IPv4 address, without a port"
+            raise ValueError(message)
+
+
 def rpc_url(text: str) -> str:
     """Where the edge takes its requests."""
     url = parts(text)

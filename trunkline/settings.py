@@ -72,6 +72,7 @@ class Settings:
     probe_new_trunks: Choice = "yes"
     test_call_destinations: tuple[str, ...] = ()
     edge: SipEdge | None = None
+    edge_outer_address: str | None = None
 
     @property
     def sqlite_file(self) -> Path | None:
@@ -144,6 +145,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
             read("EDGE_RPC_URL", values.rpc_url, None),
             read("EDGE_RPC_TOKEN", values.rpc_token, None),
         ),
+        edge_outer_address=read("EDGE_OUTER_ADDRESS", values.host_alone, None),
     )
 
 

@@ -13,7 +13,8 @@ from trunkline.providers import Provider, Step, find, generic_steps
 SIP_HOST = "TRUNKLINE_SIP_HOST"
 NO_HOST = f"({SIP_HOST} is not set)"
 CONSOLES_CHANGE = "Consoles change: where a menu has another name by now, the step still says what is wanted."
-EDGE = "the outer address of your edge"
+OUTER_ADDRESS = "TRUNKLINE_EDGE_OUTER_ADDRESS"
+NO_OUTER_ADDRESS = f"({OUTER_ADDRESS} is not set)"
 OWN_FIREWALL = "Your own firewall, in front of LiveKit's SIP service"
 # What a step's value may name.
 WORDS = ("address", "caller", "egress", "host", "target", "transport", "uri", "user", "username")
@@ -52,22 +53,25 @@ class Sheet:
         return "\n".join(lines) + "\n"
 
 
-def setup_sheet(trunk: SipTrunk, sip_host: str | None) -> Sheet:
+def setup_sheet(trunk: SipTrunk, sip_host: str | None, outer_address: str | None = None) -> Sheet:
     """Write the sheet of a trunk.
 
     Args:
         trunk: the trunk.
-        sip_host: host[:port] where carriers reach LiveKit's SIP service; None: not set.
+        sip_host: host[:port] where carriers reach LiveKit's SIP service over UDP and TCP; None: not set.
+        outer_address: where calls come from that leave through the edge; None: not set.
     """
     provider = find(trunk.provider)
-    words = _words(trunk, provider, sip_host)
+    if sip_host and trunk.sip_transport is SipTransport.TLS:
+        sip_host = _host(sip_host)  # TLS has another port: without one it is 5061 (RFC 3261 section 19.1.2)
+    words = _words(trunk, provider, sip_host, outer_address)
     steps = provider.steps if provider else generic_steps()
     return Sheet(
         title=f"{provider.name if provider else 'Your carrier'}: setup for {trunk.phone_number}",
         sip_uri=f"sip:{_target(trunk, provider, sip_host)}{_parameter(trunk)}" if sip_host else None,
         transport=trunk.sip_transport,
         steps=(
-            *_missing_setting(sip_host),
+            *_missing_settings(trunk, sip_host, outer_address),
             *(_filled(step, words) for step in steps if _fits(step, trunk)),
             *_own_side(trunk, provider),
         ),
@@ -75,13 +79,19 @@ def setup_sheet(trunk: SipTrunk, sip_host: str | None) -> Sheet:
     )
 
 
-def _words(trunk: SipTrunk, provider: Provider | None, sip_host: str | None) -> dict[str, str]:
+def _host(sip_host: str) -> str:
+    return sip_host.partition(":")[0]
+
+
+def _words(
+    trunk: SipTrunk, provider: Provider | None, sip_host: str | None, outer_address: str | None
+) -> dict[str, str]:
     target = _target(trunk, provider, sip_host)
     port = "" if trunk.sip_port is None else f":{trunk.sip_port}"
     return {
         "address": f"{trunk.sip_address}{port}",
         "caller": caller_id(trunk.sip_trunk_type, trunk.phone_number, trunk.sip_calling_format),
-        "egress": _egress(trunk, sip_host),
+        "egress": (outer_address or NO_OUTER_ADDRESS) if trunk.outbound_proxy else _egress(sip_host),
         "host": sip_host or NO_HOST,
         "target": target,
         "transport": trunk.sip_transport.value,
@@ -105,11 +115,9 @@ def _parameter(trunk: SipTrunk) -> str:
     return "" if trunk.sip_transport is SipTransport.UDP else f";transport={trunk.sip_transport.lower()}"
 
 
-def _egress(trunk: SipTrunk, sip_host: str | None) -> str:
-    """Where our calls come from: only a literal address is known to be one."""
-    if trunk.outbound_proxy:
-        return EDGE
-    host = (sip_host or "").partition(":")[0]
+def _egress(sip_host: str | None) -> str:
+    """Where LiveKit's calls come from: only a literal address is known to be one."""
+    host = _host(sip_host or "")
     if literal(host):
         return host
     return f"the address of {host}" if host else "the public address of LiveKit's SIP service"
@@ -126,7 +134,10 @@ def _filled(step: Step, words: dict[str, str]) -> Entry:
     return Entry(step.where, step.what.replace("{{", "{").replace("}}", "}"), value)
 
 
-def _missing_setting(sip_host: str | None) -> Iterator[Entry]:
+def _missing_settings(trunk: SipTrunk, sip_host: str | None, outer_address: str | None) -> Iterator[Entry]:
+    if trunk.outbound_proxy and outer_address is None:
+        what = f"{OUTER_ADDRESS} is not set: the operator gives the address that carriers see calls come from."
+        yield Entry("trunkline's settings", what, f"{OUTER_ADDRESS}=203.0.113.9")
     if sip_host is None:
         what = f"{SIP_HOST} is not set: the operator gives the host[:port] where carriers reach LiveKit's SIP service."
         yield Entry("trunkline's settings", what, f"{SIP_HOST}=sip.example.com")
