@@ -31,7 +31,7 @@ class SipTrunkEvent(Node):
     subject_id: strawberry.ID = strawberry.field(description="The id of what it was done to.")
     sip_trunk_id = strawberry.field(_sip_trunk_id, description="The trunk that it concerns.")
     changed_fields: list[str] = strawberry.field(description="The fields that changed, by their names in the input.")
-    outcome: str = strawberry.field(description="SUCCEEDED, or the code of the failure.")
+    outcome: str = strawberry.field(description="SUCCEEDED, the code of the failure, or how a call or a test ended.")
     request_id: str | None = strawberry.field(description="The X-Request-Id of the request that asked for it.")
 
     @classmethod
