@@ -3,11 +3,14 @@
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import newest_first
 from tests.api import House, quick_settings, served_house
+from tests.newest_first import LISTS
 from tests.page_plans import ALONE, Asked, fill, statements_of
 
 TRUNKS = 3000
@@ -50,6 +53,19 @@ async def test_every_order_and_every_filter_alone_is_answered_from_an_index(
             (line,) = plan_of(db, asked)  # a second line would be a sort
             assert line.startswith("SEARCH sip_trunk USING INDEX ")
             assert steps_of(db, asked) < STEPS_MAX, asked
+
+
+async def test_the_newest_first_are_answered_from_an_index(tmp_path: Path) -> None:
+    async with served_house(quick_settings(tmp_path, reconcile_interval=600, provision_timeout=15.0)) as house:
+        trunk_id = await newest_first.fill(house, TRUNKS)
+        with closing(sqlite3.connect(str(house.settings.sqlite_file))) as db:
+            for newest in LISTS:
+                asked = await newest_first.statements_of(house, newest, trunk_id)
+                assert len(asked) == 3, "two pages, and whether there is one before the second"
+                for each in asked:
+                    (line,) = plan_of(db, each)
+                    assert line.startswith(f"SEARCH {newest.table} USING ")
+                    assert steps_of(db, each) < STEPS_MAX, each
 
 
 async def test_a_sort_and_a_scan_would_be_noticed(house: House) -> None:

@@ -3,15 +3,19 @@
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
+from tests import newest_first
 from tests.api import House, served_house
+from tests.newest_first import LISTS
 from tests.page_plans import ALONE, SIZE, Asked, fill, statements_of
 from tests.real.servers import Postgres
 from tests.real.test_postgres_database import settings_of
+from trunkline import database
 from trunkline.database import default_workspace
 from trunkline.row_security import ENTER
 
@@ -58,6 +62,17 @@ async def test_every_order_and_every_filter_alone_is_answered_from_an_index(
         nodes = await plan_of(house.settings.database_url.reveal(), asked, workspace_id)
         assert "Seq Scan" not in {node["Node Type"] for node in nodes}, asked
         assert rows_read(nodes) <= ROWS_MAX, asked
+
+
+async def test_the_newest_first_are_answered_from_an_index(tmp_path: Path, postgres_url: str) -> None:
+    async with served_house(replace(settings_of(tmp_path, postgres_url), reconcile_interval=600)) as house:
+        trunk_id = await newest_first.fill(house, 5_000)
+        await database.connection().execute_query("VACUUM ANALYZE")
+        for newest in LISTS:
+            for asked in await newest_first.statements_of(house, newest, trunk_id):
+                nodes = await plan_of(postgres_url, asked, (await default_workspace()).id)
+                assert "Seq Scan" not in {node["Node Type"] for node in nodes}, asked
+                assert rows_read(nodes) <= ROWS_MAX, asked
 
 
 async def test_a_sort_and_a_scan_would_be_noticed(house: House) -> None:
