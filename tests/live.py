@@ -48,15 +48,16 @@ class Server(serving.Server):
 
 
 @asynccontextmanager
-async def place_of(settings: Settings, plan: Plan = faultless, send_buffer: int | None = None) -> AsyncIterator[Place]:
-    """Serve on a free port until the block ends. `send_buffer`: bytes that the kernel keeps for a client."""
+async def place_of(settings: Settings, plan: Plan = faultless, buffer: int | None = None) -> AsyncIterator[Place]:
+    """Serve on a free port until the block ends. `buffer`: bytes that the kernel keeps for and of a client."""
 
     def voice(settings: Settings, keyring: Keyring) -> FaultyVoice:
         return FaultyVoice(open_voice(settings, keyring), plan)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        if send_buffer:
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
+        if buffer:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, buffer)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         port = listener.getsockname()[1]
         async with served(replace(settings, allowed_hosts=("127.0.0.1",)), voice) as running:
             server = Server(serving._config(running.app), running.feed)  # noqa: SLF001  # the very one that is served

@@ -20,6 +20,7 @@ from trunkline.setting_values import Address
 from trunkline.settings import SettingError, Settings
 from trunkline.start import first_key
 from trunkline.tracing import UNTRACED, Tracer
+from trunkline.web_sockets import WebSocketProtocol
 
 PING_SECONDS = 20  # between two pings, and for the answer to one: below the idle time-outs of proxies
 UNREAD_SECONDS = 30  # a client that takes nothing for so long is cut off, by the kernel
@@ -121,7 +122,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         server_header=False,
         h11_max_incomplete_event_size=REQUEST_HEAD_MAX,
         timeout_graceful_shutdown=GRACE_SECONDS,
-        ws="websockets-sansio",
+        ws=WebSocketProtocol,
         ws_max_size=MAX_BODY,
         ws_ping_interval=PING_SECONDS,
         ws_ping_timeout=PING_SECONDS,
