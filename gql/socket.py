@@ -49,6 +49,7 @@ NO_INIT = Close(4408, "Connection initialisation timeout")
 TAKEN = Close(4409, "Subscriber already exists")
 INIT_TWICE = Close(4429, "Too many initialisation requests")
 FULL = Close(1013, "Too many connections")
+TOO_MANY_REQUESTS = Close(1013, "Too many requests")
 ENDINGS = {
     Ending.SLOW: Close(1013, "Too slow: subscribe again, then query"),
     Ending.MISSED: Close(1013, "Something was missed: subscribe again, then query"),
@@ -71,6 +72,7 @@ class Socket:
     def __init__(self, websocket: WebSocket, streams: Streams) -> None:
         self.websocket, self.streams = websocket, streams
         self.caller: Caller | None = None
+        self.introduction = contextlib.ExitStack()  # holds from the acknowledgement to the end
         self.running: dict[str, Subscription] = {}  # by the ids that the client gave
         self.tasks: set[asyncio.Task[None]] = set()
         self.ending: Ending | None = None
@@ -86,6 +88,7 @@ class Socket:
             close = await self._spoken()
         finally:
             self.streams.sockets -= 1
+            self.introduction.close()
             await self._finish()
             took = round((time.perf_counter() - began) * 1000, 1)
             log.info("socket", ms=took, code=close.code if close else None, request_id=self._request_id)
@@ -151,7 +154,12 @@ class Socket:
         self.caller = await self.streams.authenticate(given if isinstance(given, str) else None)
         if self.caller is None:
             raise ClosingError(FORBIDDEN)
+        if await self.streams.seconds_to_wait(self.caller):
+            raise ClosingError(TOO_MANY_REQUESTS)
+        if self.streams.is_crowded(self.caller):
+            raise ClosingError(FULL)
         self.until.reschedule(None)
+        self.introduction.enter_context(self.streams.introducing(self.caller, self.end))
         await self._send({"type": "connection_ack"})
 
     async def _subscribe(self, name: object, payload: object) -> None:

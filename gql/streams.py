@@ -12,7 +12,7 @@ from strawberry.types.graphql import OperationType
 
 from gql.documents import Schema
 from gql.request_errors import RequestError
-from trunkline.feed import Subscription
+from trunkline.feed import Ending, Feed, Opened, Subscription
 from trunkline.keys import Caller
 from trunkline.metrics import Metrics
 from trunkline.problems import Code
@@ -21,6 +21,7 @@ IN_ALL = 5_000  # subscriptions of this process: about 100 MB
 PER_WORKSPACE = 2_000  # so that one workspace leaves room for others
 CLOSE_SECONDS = 5.0  # for what is under way to end by itself; whoever sends to a client that reads nothing would not
 SOCKETS_MOST = 5_000  # web sockets, also those that have not said yet who they are
+SOCKETS_PER_WORKSPACE = 500
 
 
 @dataclass(slots=True)
@@ -32,6 +33,7 @@ class Streams:
     make_context     gets the caller, the request id, and the subscription
     seconds_to_wait  counts a request of the caller; more than 0: it is refused
     metrics          tells how many are open
+    feed             ends what a key opened
     """
 
     schema: Schema
@@ -40,7 +42,9 @@ class Streams:
     make_context: Callable[[Caller, str, Subscription], object]
     seconds_to_wait: Callable[[Caller], Awaitable[int]]
     metrics: Metrics
+    feed: Feed
     sockets: int = 0
+    introduced: Counter[str] = field(default_factory=Counter)  # sockets, by workspace
     open: Counter[str] = field(default_factory=Counter)
 
     def refusal(self, caller: Caller) -> RequestError | None:
@@ -52,16 +56,18 @@ class Streams:
     @contextmanager
     def seat(self, caller: Caller) -> Iterator[None]:
         """Count one subscription for as long as the block runs."""
-        tenant = caller.workspace_id
-        self.open[tenant] += 1
-        self.metrics.subscriptions.inc()
-        try:
+        with _counted(self.open, caller), self.metrics.subscriptions.track_inprogress():
             yield
-        finally:
-            self.open[tenant] -= 1
-            self.metrics.subscriptions.dec()
-            if not self.open[tenant]:
-                del self.open[tenant]
+
+    def is_crowded(self, caller: Caller) -> bool:
+        """Whether the caller's workspace has all the sockets it may have."""
+        return self.introduced[caller.workspace_id] >= SOCKETS_PER_WORKSPACE
+
+    @contextmanager
+    def introducing(self, caller: Caller, on_end: Callable[[Ending], None]) -> Iterator[None]:
+        """Count a socket as the caller's, and end it with the caller's key, for as long as the block runs."""
+        with _counted(self.introduced, caller), self.feed.keeping(Opened(caller, on_end)):
+            yield
 
     async def results(
         self, request_id: str, asked: GraphQLRequestData, subscription: Subscription
@@ -76,6 +82,18 @@ class Streams:
             allowed_operation_types=(OperationType.SUBSCRIPTION,),
         )
         return results
+
+
+@contextmanager
+def _counted(counter: Counter[str], caller: Caller) -> Iterator[None]:
+    workspace_id = caller.workspace_id
+    counter[workspace_id] += 1
+    try:
+        yield
+    finally:
+        counter[workspace_id] -= 1
+        if not counter[workspace_id]:
+            del counter[workspace_id]
 
 
 def told(result: ExecutionResult) -> dict[str, Any]:

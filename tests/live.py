@@ -38,6 +38,11 @@ class Place:
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/graphql"
 
+    @property
+    def subscriptions(self) -> int:
+        """How many are told what happens."""
+        return sum(map(len, self.running.feed.subscriptions.values()))
+
 
 class Server(serving.Server):
     """As it is served, but for the signals: those are pytest's."""

@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from gql import socket as transport
 from gql import streams
 from models.identifiers import new_id
 from models.workspace import ApiKey
-from tests.api import KEY, quick_settings
+from tests.api import KEY, quick_settings, until
 from tests.live import CHANGED, PATIENCE_SECONDS, PROTOCOL, Place, introduced, opened, place_of
+from tests.test_workspaces import make_workspace
 from trunkline import feed
 from trunkline.feed import Ending, Happening
 from trunkline.keys import create_key, revoke_key
@@ -158,15 +159,45 @@ async def test_too_many_are_refused_and_the_others_go_on(place: Place, monkeypat
         await two.is_quiet()
 
 
+async def test_a_workspace_leaves_sockets_for_others(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streams, "SOCKETS_PER_WORKSPACE", 1)
+    other = (await make_workspace(place.api))["secret"]
+    async with introduced(place):
+        async with opened(place) as second:
+            await second.say(**INIT)
+            assert await second.closed() == (1013, "Too many connections")
+        async with introduced(place, other):
+            pass
+
+    async def is_let_in() -> bool:
+        async with opened(place) as socket:
+            await socket.say(**INIT)
+            with contextlib.suppress(ConnectionClosed):
+                return await socket.said() == {"type": "connection_ack"}
+        return False
+
+    await until(is_let_in)
+
+
+async def test_to_connect_counts_as_a_request(tmp_path: Path) -> None:
+    settings = quick_settings(tmp_path, limit_requests_per_minute=1)
+    async with place_of(settings) as place, introduced(place) as one, opened(place) as other:
+        await other.say(**INIT)
+        assert await other.closed() == (1013, "Too many requests")
+        await one.is_quiet()
+
+
 async def test_a_revoked_key_ends_what_it_opened(place: Place, tmp_path: Path) -> None:
     ring, workspace = load_keyring(quick_settings(tmp_path)), (await ApiKey.get()).workspace_id
     key, secret = await create_key(ring, workspace, "short")
-    async with introduced(place, secret.reveal()) as theirs, introduced(place) as ours:
-        await theirs.subscribe()
+    theirs = secret.reveal()
+    async with introduced(place, theirs) as told, introduced(place, theirs) as idle, introduced(place) as ours:
+        await told.subscribe()
         await ours.subscribe()
-        await theirs.is_quiet()
+        await told.is_quiet()
         await revoke_key(key.id)
-        assert await theirs.closed() == (4401, "The API key does not work any more")
+        for each in (told, idle):
+            assert await each.closed() == (4401, "The API key does not work any more")
         await ours.is_quiet()
 
 
@@ -224,7 +255,7 @@ async def test_who_reads_nothing_is_dropped_and_the_others_go_on(
                 for trunk_id in itertools.cycle(ids):
                     await happen(place, [trunk_id])
                     assert (await reading.change())["id"] == trunk_id
-                    if len(place.running.feed.everyone()) == 1:
+                    if place.subscriptions == 1:
                         break
             assert (await deaf.closed())[0] == 1013
 
@@ -258,8 +289,9 @@ async def test_a_stranger_who_pings_and_reads_nothing_is_not_read_either(
 
 async def test_a_stop_ends_sockets_and_streams(tmp_path: Path) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS * 2):
-        async with place_of(quick_settings(tmp_path)) as place, introduced(place) as socket:
-            await socket.subscribe()
-            await socket.is_quiet()
+        async with place_of(quick_settings(tmp_path)) as place, introduced(place) as told, introduced(place) as idle:
+            await told.subscribe()
+            await told.is_quiet()
             place.running.feed.end(Ending.STOPPING)
-            assert await socket.closed() == (1012, "Service restart")
+            for each in (told, idle):
+                assert await each.closed() == (1012, "Service restart")

@@ -191,11 +191,11 @@ async def test_subscriptions_are_held_to_the_list_over_web_sockets(tmp_path: Pat
         for number, payload in enumerate(listed):
             await socket.say(id=str(number), type="subscribe", payload=payload)
             await socket.is_quiet()
-        assert len(place.running.feed.everyone()) == len(listed)
+        assert place.subscriptions == len(listed)
         await socket.subscribe("x", UNLISTED_SUBSCRIPTION)
         told = await socket.said()
         assert (told["type"], told["id"], told["payload"][0]["message"]) == ("error", "x", UNKNOWN)
-        assert len(place.running.feed.everyone()) == len(listed)
+        assert place.subscriptions == len(listed)
 
 
 async def test_subscriptions_are_held_to_the_list_as_event_streams(tmp_path: Path) -> None:

@@ -206,7 +206,7 @@ def _app(services: Services, spoken: Schema, scrape: Scrape) -> ASGIApp:
     async def works(caller: Caller) -> bool:
         return await still_works(caller.key_id)
 
-    streams = Streams(spoken, known, works, context, seconds_to_wait, services.metrics)
+    streams = Streams(spoken, known, works, context, seconds_to_wait, services.metrics, services.feed)
     readiness = Readiness(services)
     page = None if spoken.documents.trusted else PAGE / "index.html"  # which asks for what no list holds
     endpoint = Endpoint(

@@ -31,7 +31,7 @@ class ChangeKind(IntEnum):
 
 
 class Ending(StrEnum):
-    """Why a subscription is over."""
+    """Why something that was opened is over."""
 
     LEFT = "left"  # its subscriber has gone, or wants no more
     SLOW = "slow"  # it took its news too late
@@ -108,14 +108,24 @@ def _retrieve(reading: "asyncio.Future[SipTrunk | None]") -> None:
 
 
 @dataclass(eq=False, slots=True)
-class Subscription:
-    """What is new for one subscriber, at most one thing per trunk. `trunk_id`: None for every trunk of the workspace.
+class Opened:
+    """What a caller opened, and keeps open for no longer than its key works.
 
-    `on_end` is told at once why we end it, whatever the subscriber is waiting for.
+    `on_end` is told at once why we end it, whatever its owner is waiting for.
     """
 
     caller: Caller
     on_end: Callable[[Ending], None]
+
+    def end(self, ending: Ending) -> None:
+        """Tell its owner that it is over."""
+        self.on_end(ending)
+
+
+@dataclass(eq=False, slots=True)
+class Subscription(Opened):
+    """What is new for one subscriber, at most one thing per trunk. `trunk_id`: None for all of the workspace."""
+
     trunk_id: str | None = None
     pending: dict[str, tuple[ChangeKind, News]] = field(default_factory=dict)
     ended: Ending | None = None
@@ -158,11 +168,21 @@ class Subscription:
 
 @dataclass(eq=False, slots=True)
 class Feed:
-    """The subscriptions of this process, by workspace."""
+    """The subscriptions of this process, by workspace, and all that is open: those, and the sockets they come by."""
 
     subscriptions: dict[str, set[Subscription]] = field(default_factory=dict)
+    opened: set[Opened] = field(default_factory=set)
     keys_changed: asyncio.Event = field(default_factory=asyncio.Event)  # set: some key may not work any more
     _heard: "OrderedDict[str, None]" = field(default_factory=OrderedDict)
+
+    @contextmanager
+    def keeping(self, opened: Opened) -> Iterator[None]:
+        """End it when its key does not work any more, for as long as the block runs."""
+        self.opened.add(opened)
+        try:
+            yield
+        finally:
+            self.opened.discard(opened)
 
     @contextmanager
     def subscribed(self, subscription: Subscription) -> Iterator[Subscription]:
@@ -171,7 +191,8 @@ class Feed:
         self.subscriptions.setdefault(workspace_id, set()).add(subscription)
         subscription.stands.set()
         try:
-            yield subscription
+            with self.keeping(subscription):
+                yield subscription
         finally:
             self.subscriptions[workspace_id].discard(subscription)
             if not self.subscriptions[workspace_id]:
@@ -191,15 +212,11 @@ class Feed:
             for subscription in tuple(self.subscriptions.get(happening.workspace_id, ())):
                 subscription.tell(kind, news)
 
-    def everyone(self) -> tuple[Subscription, ...]:
-        """All subscriptions there are."""
-        return tuple(each for some in self.subscriptions.values() for each in some)
-
     def end(self, ending: Ending, key_ids: Collection[str] | None = None) -> None:
-        """End the subscriptions of these keys, or all."""
-        for subscription in self.everyone():
-            if key_ids is None or subscription.caller.key_id in key_ids:
-                subscription.end(ending)
+        """End what these keys opened, or all."""
+        for opened in tuple(self.opened):
+            if key_ids is None or opened.caller.key_id in key_ids:
+                opened.end(ending)
 
 
 _here: list[Feed] = []

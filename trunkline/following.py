@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 APPLICATION = "trunkline feed"  # as PostgreSQL's administrator sees the connection
 CHANNEL = "trunkline_events"  # of the trigger in models/migrations
 LOOK_SECONDS = 30.0  # between two looks for what was missed
-KEY_SECONDS = 5.0  # between two looks at the keys of open subscriptions
+KEY_SECONDS = 5.0  # between two looks at the keys of what is open
 RETRY_SECONDS = 1.0
 ALIVE_SECONDS = 5.0  # in which the listening connection answers, or counts as lost
 OVERLAP = timedelta(seconds=30)  # a transaction is committed at most this long after its events' time
@@ -108,7 +108,7 @@ async def watch_keys(services: Services) -> None:
     while not services.stopping.is_set():
         await services.rest(KEY_SECONDS, feed.keys_changed)
         feed.keys_changed.clear()
-        key_ids = {each.caller.key_id for each in feed.everyone()}
+        key_ids = {each.caller.key_id for each in feed.opened}
         with outlived(), contextlib.suppress(*database.UNUSABLE):  # they are looked at again in a moment
             rows = await ApiKey.filter(id__in=list(key_ids)) if key_ids else []
             feed.end(Ending.KEY, key_ids - {row.id for row in rows if works(row)})
