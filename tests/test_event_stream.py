@@ -14,7 +14,7 @@ import pytest
 from gql import event_stream, streams
 from models.workspace import ApiKey
 from tests.api import KEY, quick_settings
-from tests.live import CHANGED, PATIENCE_SECONDS, Place, introduced, place_of
+from tests.live import CHANGED, PATIENCE_SECONDS, Place, introduced, opened, place_of
 from trunkline import feed
 from trunkline.feed import Ending, Happening
 from trunkline.keys import create_key, revoke_key
@@ -148,6 +148,17 @@ async def test_a_revoked_key_is_told_and_complete(place: Place, tmp_path: Path) 
         told = [event async for event in events if event[0]]
     assert [name for name, _ in told] == ["next", "complete"]
     assert told[0][1]["errors"][0]["extensions"] == {"code": "FORBIDDEN"}
+
+
+async def test_what_begins_during_a_stop_is_ended_at_once(place: Place) -> None:
+    """It was under way when the others were ended, and would hold the stop up."""
+    place.running.feed.end(Ending.STOPPING)
+    async with streamed(place) as response:
+        assert response.status_code == 200
+        assert [event async for event in events_of(response) if event[0]] == []
+    async with opened(place) as socket:
+        await socket.say(type="connection_init", payload={"authorization": f"Bearer {KEY}"})
+        assert await socket.closed() == (1012, "Service restart")
 
 
 async def test_a_stop_ends_it_without_complete(place: Place) -> None:

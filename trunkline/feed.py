@@ -172,13 +172,16 @@ class Feed:
 
     subscriptions: dict[str, set[Subscription]] = field(default_factory=dict)
     opened: set[Opened] = field(default_factory=set)
+    is_stopping: bool = False
     keys_changed: asyncio.Event = field(default_factory=asyncio.Event)  # set: some key may not work any more
     _heard: "OrderedDict[str, None]" = field(default_factory=OrderedDict)
 
     @contextmanager
     def keeping(self, opened: Opened) -> Iterator[None]:
-        """End it when its key does not work any more, for as long as the block runs."""
+        """End it with its key or this process, for as long as the block runs; at once when the process is stopping."""
         self.opened.add(opened)
+        if self.is_stopping:
+            opened.end(Ending.STOPPING)
         try:
             yield
         finally:
@@ -213,7 +216,8 @@ class Feed:
                 subscription.tell(kind, news)
 
     def end(self, ending: Ending, key_ids: Collection[str] | None = None) -> None:
-        """End what these keys opened, or all."""
+        """End what these keys opened, or all; when the process is stopping, whatever is opened from now on as well."""
+        self.is_stopping |= ending is Ending.STOPPING
         for opened in tuple(self.opened):
             if key_ids is None or opened.caller.key_id in key_ids:
                 opened.end(ending)
