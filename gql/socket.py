@@ -79,9 +79,6 @@ class Socket:
 
     async def serve(self) -> None:
         """Speak until one side closes."""
-        if self.streams.sockets >= SOCKETS_MOST:
-            await self.websocket.close(FULL.code)
-            return
         began, close = time.perf_counter(), None
         self.streams.sockets += 1
         try:
@@ -107,6 +104,8 @@ class Socket:
             await self.websocket.accept()
             return NOT_SPOKEN
         await self.websocket.accept(PROTOCOL)
+        if self.streams.sockets > SOCKETS_MOST:  # a refusal before the handshake would reach nobody as this code
+            return FULL
         try:
             async with asyncio.timeout(INIT_SECONDS) as self.until:
                 async for message in self._messages():

@@ -179,6 +179,13 @@ async def test_a_workspace_leaves_sockets_for_others(place: Place, monkeypatch: 
     await until(is_let_in)
 
 
+async def test_beyond_all_sockets_the_reason_is_told(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "SOCKETS_MOST", 1)
+    async with introduced(place) as one, opened(place) as other:
+        assert await other.closed() == (1013, "Too many connections")
+        await one.is_quiet()
+
+
 async def test_to_connect_counts_as_a_request(tmp_path: Path) -> None:
     settings = quick_settings(tmp_path, limit_requests_per_minute=1)
     async with place_of(settings) as place, introduced(place) as one, opened(place) as other:
