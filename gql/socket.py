@@ -25,6 +25,7 @@ from gql.streams import CLOSE_SECONDS, SOCKETS_MOST, Streams, told
 from trunkline.feed import Ending, Subscription
 from trunkline.keys import Caller
 from trunkline.log import log_unexpected
+from trunkline.observation import current
 
 PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 10.0  # to say who one is
@@ -171,16 +172,21 @@ class Socket:
         try:
             asked = operation_of(payload)
         except BodyError as error:
-            await self._send(self._error(name, RequestError(str(error))))
+            await self._refuse(name, RequestError(str(error)))
             return
         if refusal := await self._refusal(self.caller):
-            await self._send(self._error(name, refusal))
+            await self._refuse(name, refusal)
             return
         subscription = self.running[name] = Subscription(self.caller, self.end)
         task = asyncio.create_task(self._run(name, subscription, asked))
         self.tasks.add(task)
         task.add_done_callback(self._ran)
         await self._standing(task, subscription)
+
+    async def _refuse(self, name: str, error: RequestError) -> None:
+        with self.streams.observed() as seen:
+            seen.refused = True
+        await self._send(self._error(name, error))
 
     @staticmethod
     async def _standing(task: "asyncio.Task[None]", subscription: Subscription) -> None:
@@ -199,16 +205,15 @@ class Socket:
 
     async def _run(self, name: str, subscription: Subscription, asked: GraphQLRequestData) -> None:
         """One subscription. What ends before the client says so is told to it, unless the whole socket is closing."""
-        try:
-            with self.streams.seat(subscription.caller):
-                done = await self._results(name, subscription, asked)
-        except RequestError as error:
-            done = self._error(name, error)
-        except WebSocketDisconnect:
-            return
-        if subscription.ended is None:
-            self.running.pop(name, None)
-            await self._send(done)
+        with self.streams.observed() as seen, contextlib.suppress(WebSocketDisconnect):
+            try:
+                with self.streams.seat(subscription.caller):
+                    done = await self._results(name, subscription, asked)
+            except RequestError as error:
+                seen.refused, done = True, self._error(name, error)
+            if subscription.ended is None:
+                self.running.pop(name, None)
+                await self._send(done)
 
     async def _results(self, name: str, subscription: Subscription, asked: GraphQLRequestData) -> dict[str, Any]:
         results = await self.streams.results(self._request_id, asked, subscription)
@@ -218,6 +223,7 @@ class Socket:
                     return self._error(name, *(result.errors or ()))
                 if subscription.ended is None:
                     await self._send({"id": name, "type": "next", "payload": told(result)})
+                self.streams.count(current())
         return {"id": name, "type": "complete"}
 
     def _ran(self, task: "asyncio.Task[None]") -> None:

@@ -15,6 +15,7 @@ from gql.request_errors import RequestError
 from trunkline.feed import Ending, Feed, Opened, Subscription
 from trunkline.keys import Caller
 from trunkline.metrics import Metrics
+from trunkline.observation import Observation, observing
 from trunkline.problems import Code
 
 IN_ALL = 5_000  # subscriptions of this process: about 100 MB
@@ -68,6 +69,23 @@ class Streams:
         """Count a socket as the caller's, and end it with the caller's key, for as long as the block runs."""
         with _counted(self.introduced, caller), self.feed.keeping(Opened(caller, on_end)):
             yield
+
+    @contextmanager
+    def observed(self) -> Iterator[Observation]:
+        """Count how one operation ends of which no HTTP request tells."""
+        with observing(Observation()) as seen:
+            try:
+                yield seen
+            except Exception:
+                seen.failed = True
+                raise
+            finally:
+                self.count(seen)
+
+    def count(self, seen: Observation) -> None:
+        """Count what was told of an operation since the last time: a subscription may go on for days."""
+        self.metrics.count(seen, seen.outcome())
+        seen.refused = seen.failed = False
 
     async def results(
         self, request_id: str, asked: GraphQLRequestData, subscription: Subscription

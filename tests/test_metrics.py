@@ -12,9 +12,11 @@ from scripts.daemon import LOOPBACK, free_port
 from tests.api import CREATE, LIST, House, given, quick_settings, served_house, until
 from tests.commands import refusal
 from tests.faulty_voice import Fail, Method, Plan
+from tests.live import CHANGED, Place, introduced, place_of, watching
 from tests.server_process import ServerProcess
 from tests.test_workspaces import make_workspace
 from trunkline import database
+from trunkline.feed import Happening
 from trunkline.voice import VoiceCause, VoiceError
 
 NEEDLE = "hunter2Needle"
@@ -26,7 +28,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
         yield house
 
 
-async def scraped(house: House) -> str:
+async def scraped(house: House | Place) -> str:
     answer = await house.api.client.get("/metrics")
     assert answer.status_code == 200
     assert answer.headers["cache-control"] == "no-store"
@@ -92,6 +94,38 @@ async def test_a_fault_of_ours_is_counted(house: House) -> None:
     text = await scraped(house)
     assert value(text, "operations_total", operation="assistants", outcome="failed") == 1
     assert value(text, "errors_total", code="INTERNAL_ERROR") == 1
+
+
+async def test_errors_told_over_a_socket_are_counted_when_they_are_told(tmp_path: Path) -> None:
+    async with place_of(quick_settings(tmp_path, provision_timeout=15.0)) as place, introduced(place) as socket:
+        trunk_id = (await place.api.create())["sipTrunk"]["id"]
+        for query in ("subscription { nonsense }", "{ voice { kind } }", ""):
+            await socket.subscribe(query=query)
+            assert (await socket.said())["type"] == "error"
+        await watching(socket, query="subscription { sipTrunkChanged { sipTrunk { recentCalls { at } } } }")
+        await database.connection().execute_script("DROP TABLE call")
+        workspace_id = (await ApiKey.get()).workspace_id
+        for event_id in ("evt_1", "evt_2"):
+            place.running.feed.hear(Happening(event_id, workspace_id, "sip_trunk.updated", trunk_id))
+            assert (await socket.said())["payload"]["errors"]
+        await socket.is_quiet()
+        text = await scraped(place)
+    assert value(text, "errors_total", code="REQUEST_ERROR") == 3
+    assert value(text, "errors_total", code="INTERNAL_ERROR") == 2
+
+
+async def test_how_long_a_stream_stayed_open_is_no_time_of_a_request(tmp_path: Path) -> None:
+    async with place_of(quick_settings(tmp_path)) as place:
+        headers = {"accept": "text/event-stream"}
+        async with place.api.client.stream("POST", "/graphql", json={"query": CHANGED}, headers=headers) as response:
+            assert response.status_code == 200
+
+        async def counted() -> bool:
+            return value(await scraped(place), "requests_total", route="/graphql", status="200") == 1
+
+        await until(counted)
+        assert value(await scraped(place), "request_seconds_count", route="/graphql") is None
+        assert value(await scraped(place), "request_seconds_count", route="/metrics") is not None
 
 
 async def test_voice_calls_and_provisioning_are_timed(house: House) -> None:

@@ -9,6 +9,7 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from gql.event_stream import MEDIA_TYPE
 from gql.guard import REQUEST_ID
 from trunkline.log import log_unexpected
 from trunkline.metrics import Metrics
@@ -26,6 +27,7 @@ class Answer:
     """What was answered, as far as the edge looks at it."""
 
     status: int = 0  # none, the client went away
+    is_stream: bool = False
     request_id: str | None = None
 
     def noting(self, send: Send) -> Send:
@@ -34,7 +36,9 @@ class Answer:
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self.status = message["status"]
-                self.request_id = Headers(raw=message["headers"]).get(REQUEST_ID)
+                headers = Headers(raw=message["headers"])
+                self.request_id = headers.get(REQUEST_ID)
+                self.is_stream = headers.get("content-type", "").startswith(MEDIA_TYPE)
             await send(message)
 
         return sending
@@ -75,7 +79,8 @@ class Edge:
     def _tell(self, scope: Scope, answer: Answer, seen: Observation, seconds: float) -> None:
         route, outcome = self._route(scope["path"]), seen.outcome(answer.status)
         self.metrics.requests.labels(route, str(answer.status)).inc()
-        self.metrics.request_seconds.labels(route).observe(seconds)
+        if not answer.is_stream:  # it stays open for as long as its client likes
+            self.metrics.request_seconds.labels(route).observe(seconds)
         self.metrics.count(seen, outcome)
         log.info(
             "request",
