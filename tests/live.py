@@ -74,6 +74,15 @@ async def place_of(settings: Settings, plan: Plan = faultless, buffer: int | Non
             await serves
 
 
+def small(place: Place) -> socket.socket:
+    """A connection of which the kernel keeps little."""
+    made = socket.socket()
+    for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+        made.setsockopt(socket.SOL_SOCKET, buffer, 4_096)
+    made.connect(("127.0.0.1", place.port))
+    return made
+
+
 class Socket:
     """One connection; `said` is the next message, whatever it is."""
 

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import json
-import socket
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from gql import streams
 from models.identifiers import new_id
 from models.workspace import ApiKey
 from tests.api import KEY, quick_settings, until
-from tests.live import CHANGED, PATIENCE_SECONDS, PROTOCOL, Place, introduced, opened, place_of
+from tests.live import CHANGED, PATIENCE_SECONDS, Place, introduced, opened, place_of, small
 from tests.test_workspaces import make_workspace
 from trunkline import feed
 from trunkline.feed import Ending, Happening
@@ -28,13 +27,6 @@ from trunkline.start import load_keyring
 NEEDLE = "hunter2Needle"
 NAMES = " ".join(f"n{each}: nickname" for each in range(20))
 LENGTHY = f"subscription {{ sipTrunkChanged {{ id sipTrunk {{ {NAMES} }} }} }}"
-HANDSHAKE = (
-    "GET /graphql HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
-    f"Sec-WebSocket-Protocol: {PROTOCOL}\r\n\r\n"
-)
-PING, PONG = b"\x89\xfd" + bytes(4 + 125), b"\x8a\x7d" + bytes(125)  # whole frames, as long as they may be
-TOO_MANY_PINGS = 20_000  # 2.5 MB of answers
 INIT = {"type": "connection_init", "payload": {"authorization": f"Bearer {KEY}"}}
 
 
@@ -236,15 +228,6 @@ async def test_many_changes_of_one_trunk_are_told_as_one(place: Place) -> None:
         await socket.is_quiet()
 
 
-def small(place: Place) -> socket.socket:
-    """A connection of which the kernel keeps little."""
-    made = socket.socket()
-    for buffer in (socket.SO_RCVBUF, socket.SO_SNDBUF):
-        made.setsockopt(socket.SOL_SOCKET, buffer, 4_096)
-    made.connect(("127.0.0.1", place.port))
-    return made
-
-
 async def test_who_reads_nothing_is_dropped_and_the_others_go_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -265,33 +248,6 @@ async def test_who_reads_nothing_is_dropped_and_the_others_go_on(
                     if place.subscriptions == 1:
                         break
             assert (await deaf.closed())[0] == 1013
-
-
-async def ping_in_vain(writer: asyncio.StreamWriter) -> int:
-    """How many pings are taken before no more are."""
-    for said in range(64, TOO_MANY_PINGS, 64):
-        writer.write(PING * 64)
-        try:
-            async with asyncio.timeout(1):
-                await writer.drain()
-        except TimeoutError:
-            return said
-    pytest.fail("It takes whatever it is sent.")
-
-
-async def test_a_stranger_who_pings_and_reads_nothing_is_not_read_either(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """So that the answers to it stay few; when it reads again, it gets every one of them."""
-    monkeypatch.setattr(transport, "INIT_SECONDS", PATIENCE_SECONDS * 2)
-    async with place_of(quick_settings(tmp_path), buffer=4_096) as place:
-        reader, writer = await asyncio.open_connection(sock=small(place), limit=4_096)
-        with contextlib.closing(writer):
-            writer.write(HANDSHAKE.format(place.port).encode())
-            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
-            said = await ping_in_vain(writer)
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                assert await reader.readexactly(len(PONG) * said) == PONG * said
 
 
 async def test_a_stop_ends_sockets_and_streams(tmp_path: Path) -> None:
