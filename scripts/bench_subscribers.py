@@ -116,7 +116,7 @@ OPEN = {"web sockets": over_socket, "server-sent events": as_stream}
 def main() -> None:
     """Read the arguments and measure."""
     parser = argparse.ArgumentParser(prog="scripts/bench subscribers", description=__doc__)
-    parser.add_argument("--subscribers", type=int, default=500)  # as many sockets as a workspace may have
+    parser.add_argument("--subscribers", type=int, default=1_000)
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     for transport in OPEN:
