@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from models.sip_trunk import SipTrunk
-from trunkline.call_rules import NEVER, UNKNOWN_NUMBER, destination_is_allowed, ring_seconds_are_in_range
+from models.sip_trunk import SipCallingFormat, SipTrunk
+from trunkline.call_rules import FORBIDDEN, NEVER, UNKNOWN_NUMBER, destination_is_allowed, ring_seconds_are_in_range
+from trunkline.phone import dialled_form
 from trunkline.problems import Code
 
 TRUNK = SipTrunk(country_code="RO")
@@ -69,6 +70,9 @@ def test_nothing_is_listed_by_default() -> None:
         ("0906123456", "0906123456"),
         ("40906123456", "40906123456"),
         ("112", "112"),  # emergency
+        ("1.1-2", "1.1-2"),
+        ("40-906-123456", "40-906-123456"),
+        ("_0906.123456*", "_0906.123456*"),
     ],
 )
 def test_what_is_costly_or_urgent_is_never_called(destination: str, listed: str) -> None:
@@ -81,6 +85,21 @@ def test_a_number_must_exist(destination: str) -> None:
     assert refused(destination, "+40") in {UNKNOWN_NUMBER, NEVER}
 
 
+@pytest.mark.parametrize(
+    ("destination", "listed", "dialled"),
+    [("+54 11 15 2345 6789", "+5411", "+5491123456789"), ("+784951234567", "+784", "+74951234567")],
+)
+def test_what_counts_is_what_is_dialled(destination: str, listed: str, dialled: str) -> None:
+    assert dialled_form(destination, SipCallingFormat.PLUS_E164, "RO") == dialled
+    assert refused(destination, listed) == FORBIDDEN
+    assert refused(destination, dialled) is None
+
+
+@pytest.mark.parametrize("destination", ["front.desk-911", "1-000", "*43*", "_"])
+def test_an_extension_of_any_form_is_allowed(destination: str) -> None:
+    assert refused(destination, destination) is None
+
+
 @given(st.text(max_size=30))
 def test_no_text_gets_outside(text: str) -> None:
     no_text_gets_outside(text)
@@ -88,8 +107,9 @@ def test_no_text_gets_outside(text: str) -> None:
 
 def no_text_gets_outside(text: str) -> None:
     if refused(text) is None:
-        bare = "".join(each for each in text if each in "+0123456789")
-        assert bare.startswith(("+40", "+4930123")) or text.strip() == "1000"
+        dialled = dialled_form(text, SipCallingFormat.PLUS_E164, "RO")
+        assert isinstance(dialled, str)
+        assert dialled.startswith(("+40", "+4930123")) or dialled == "1000"
 
 
 @given(st.text("+-(). 0123456789;@\u00a0", max_size=25))

@@ -1,13 +1,14 @@
 """Whom a test call may call, since it costs money: what the operator listed, never premium-rate, satellite, emergency.
 
-A number is compared digit by digit after parsing; a text without "+" only as a whole, for what it means is the
+A number is compared as it is dialled, digit by digit; a text without "+" only as a whole, for what it means is the
 carrier's affair.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 
 from models.sip_trunk import SipTrunk
-from trunkline.phone import E164, without_separators
+from trunkline.phone import E164, PhoneNumber, parse_number, without_separators
 from trunkline.problems import Code, Path, Problem
 
 FIELD: Path = ("input", "destination")
@@ -32,30 +33,30 @@ def destination_is_allowed(destination: str, allowed: Iterable[str], trunk: SipT
     """Only what is listed, and nothing that is costly by its nature."""
     text = destination.strip()
     bare = without_separators(text)
-    is_number = bool(E164.fullmatch(bare))
-    listed = (each for each in allowed if each.startswith("+") is is_number)
-    if not any(bare.startswith(each) if is_number else text == each for each in listed):
+    number = parse_number(bare, None) if E164.fullmatch(bare) else None
+    called = number.e164 if number else text  # what is dialled: phonenumbers takes away prefixes of a country's own
+    listed = (each for each in allowed if each.startswith("+") is bool(number))
+    if not any(called.startswith(each) if number else called == each for each in listed):
         return Problem(Code.FORBIDDEN, FORBIDDEN, FIELD)
-    if any(_is_costly(reading, region) for reading, region in _readings(text, bare, trunk.country_code)):
+    if any(_is_costly(reading, region) for reading, region in _readings(called, number, trunk.country_code)):
         return Problem(Code.FORBIDDEN, NEVER, FIELD)
-    if is_number and not _exists(bare):  # digits too many would be passed over on the way to a premium-rate number
+    if number and not _exists(called):  # digits too many would be passed over on the way to a premium-rate number
         return Problem(Code.FORBIDDEN, UNKNOWN_NUMBER, FIELD)
     return None
 
 
-def _readings(text: str, bare: str, country: str) -> Iterator[tuple[str, str | None]]:
+def _readings(called: str, number: PhoneNumber | None, country: str) -> Iterator[tuple[str, str | None]]:
     """What a carrier may take the digits for: E.164 with or without "+", or a number as dialled in the country."""
-    if E164.fullmatch(bare):
-        yield bare, None
-    elif text.isascii() and text.isdigit():
-        yield "+" + text, None
-        yield text, country
+    if number:
+        yield called, None
+    elif digits := re.sub("[^0-9]", "", called) if not re.search("[A-Za-z]", called) else "":
+        yield "+" + digits, None
+        yield digits, country
 
 
 def _exists(e164: str) -> bool:
-    import phonenumbers
-
-    return phonenumbers.is_valid_number(phonenumbers.parse(e164))
+    number = parse_number(e164, "valid")
+    return number is not None and number.e164 == e164
 
 
 def _is_costly(text: str, region: str | None) -> bool:
