@@ -189,6 +189,8 @@ async def test_a_reply_from_another_address_is_none() -> None:
         (saying(b"SIP/2.0 200 OK\r\n" + b"a:b\r\n" * 200 + b"\r\n"), "does not speak SIP"),
         (saying(b"x" * (4 * STREAM_MAX)), "does not speak SIP"),
         (answering(Content_Length="999999999999999999999"), "does not speak SIP"),
+        (answering(Content_Length="0" * 10 + "9" * 9), "does not speak SIP"),
+        (answering(Content_Length="0" * 4_500), "does not speak SIP"),
         (answering(Content_Length="-1"), "does not speak SIP"),
         (answering(Content_Length="12"), "closed the connection"),
         (saying(b"OPTIONS sip:" + b"1" * 8000 + b" SIP/2.0\r\n\r\n"), "does not speak SIP"),

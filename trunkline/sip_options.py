@@ -27,6 +27,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0  # RFC 3261 section 17.1.2.2: T1, T2
 HEAD_MAX = 8 * 1024  # bytes of a reply's status line and headers
 HEAD_LINES_MAX = 100
 STREAM_MAX = 64 * 1024  # bytes that are read of a connection in all
+LENGTH_DIGITS = 5  # of a Content-Length: int() refuses thousands of them
 HEAD_END = b"\r\n\r\n"
 FOLD = re.compile(rb"\r\n[ \t]+")  # RFC 3261 section 7.3.1: a header's value may go on in the next line
 FINAL = 200
@@ -193,7 +194,7 @@ async def _message(reader: asyncio.StreamReader) -> bytes:
         return head
     response = read_response(head.lstrip(b"\r\n"))
     length = (response.headers.get("Content-Length") or "0") if response else ""
-    if not (length.isascii() and length.isdigit() and int(length[:9]) <= STREAM_MAX):
+    if not (length.isascii() and length.isdigit() and len(length) <= LENGTH_DIGITS and int(length) <= STREAM_MAX):
         raise NotSipError
     return head + await reader.readexactly(int(length))
 
