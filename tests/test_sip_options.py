@@ -20,12 +20,15 @@ from tests.authority import Authority, new_authority, served_with
 from tests.sip_servers import Says, SipServer, answering, over_tcp, over_udp, reply_to, saying
 from trunkline import sip_options
 from trunkline.sip_options import (
+    DATAGRAMS_MAX,
     HEAD_MAX,
     STREAM_MAX,
     NoReply,
+    NotSipError,
     Question,
     Reply,
     Target,
+    _datagram_with_reply,
     ask,
     read_response,
 )
@@ -210,7 +213,28 @@ async def test_an_endless_stream_of_replies_ends() -> None:
 
 @pytest.mark.usefixtures("impatient")
 async def test_a_flood_of_datagrams_ends() -> None:
-    assert "No reply" in await problem(saying(*[b"garbage" * 100] * 200), UDP)
+    assert "does not speak SIP" in await problem(saying(*[b"garbage"] * 2 * DATAGRAMS_MAX), UDP)
+
+
+async def test_a_flood_of_datagrams_leaves_turns_to_others() -> None:
+    """On asyncio's own loop, where a socket that has something to read is read without waiting."""
+    turns = [0]
+
+    async def others() -> None:
+        while True:
+            turns[0] += 1
+            await asyncio.sleep(0)
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender, socket.socket(type=socket.SOCK_DGRAM) as channel:
+        channel.bind((LOOPBACK, 0))
+        channel.setblocking(False)
+        for _ in range(2 * DATAGRAMS_MAX):
+            sender.sendto(b"garbage", channel.getsockname())
+        other = asyncio.create_task(others())
+        with pytest.raises(NotSipError):
+            await _datagram_with_reply(Question(target(1, UDP)), channel)
+        other.cancel()
+    assert turns[0] >= DATAGRAMS_MAX
 
 
 @pytest.mark.usefixtures("impatient")

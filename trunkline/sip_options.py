@@ -27,6 +27,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 4.0  # RFC 3261 section 17.1.2.2: T1, T2
 HEAD_MAX = 8 * 1024  # bytes of a reply's status line and headers
 HEAD_LINES_MAX = 100
 STREAM_MAX = 64 * 1024  # bytes that are read of a connection in all
+DATAGRAMS_MAX = 100  # that are read between two requests
 LENGTH_DIGITS = 5  # of a Content-Length: int() refuses thousands of them
 HEAD_END = b"\r\n\r\n"
 FOLD = re.compile(rb"\r\n[ \t]+")  # RFC 3261 section 7.3.1: a header's value may go on in the next line
@@ -162,9 +163,11 @@ async def _over_udp(question: Question) -> Reply:
 
 async def _datagram_with_reply(question: Question, channel: socket.socket) -> Reply:
     loop = asyncio.get_running_loop()
-    while True:
+    for _ in range(DATAGRAMS_MAX):
+        await asyncio.sleep(0)  # while datagrams are waiting, sock_recv alone lets nobody else have a turn
         if reply := question.reply_in(await loop.sock_recv(channel, STREAM_MAX)):
             return reply
+    raise NotSipError
 
 
 async def _over_a_connection(question: Question) -> Reply:
