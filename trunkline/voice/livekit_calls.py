@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 from google.protobuf.duration_pb2 import Duration
@@ -20,6 +20,7 @@ from trunkline.sip_text import printable
 from trunkline.voice import VoiceCause, VoiceError
 from trunkline.voice.calls import Arrival, CallEnd, Dial, Route
 from trunkline.voice.livekit import ENCRYPTIONS, TRANSPORTS
+from trunkline.voice.verdicts import unavailable
 from trunkline.voice.watch import Watch, unwatched
 from trunkline.voice.wire import AnsweredError, asked, open_session, told
 
@@ -33,6 +34,8 @@ AGENT = api.ParticipantInfo.Kind.AGENT
 RINGING = frozenset({"ringing", "automation", "active"})
 STATUS, AGENT_NAME = "sip.callStatus", "lk.agent_name"  # attributes of participants
 NO_CALL = frozenset({VoiceCause.MISCONFIGURED, VoiceCause.MISSING, VoiceCause.RATE_LIMITED})
+
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -91,12 +94,8 @@ class LiveKitCalls:
         )
         with self._watched("place_call"):
             try:
-                async with asyncio.timeout(QUESTION_SECONDS):
-                    await asked(self._api.room.create_room(room))
+                await _in_time(asked(self._api.room.create_room(room)))
                 return await self._rung(dial)
-            except TimeoutError:
-                why = "LiveKit did not answer in time; no call was placed."
-                raise VoiceError(VoiceCause.UNAVAILABLE, why) from None
             finally:
                 await _surely(self._closed(dial.room))
 
@@ -139,34 +138,44 @@ class LiveKitCalls:
         while not rings.is_set():
             await asyncio.sleep(LOOK_SECONDS)
             with contextlib.suppress(VoiceError):
-                people = await asked(self._api.room.list_participants(api.ListParticipantsRequest(room=room)))
-                if any(person.attributes.get(STATUS) in RINGING for person in people.participants):
+                if any(person.attributes.get(STATUS) in RINGING for person in await self._people(room)):
                     rings.set()
 
     async def _agents(self, room: str) -> tuple[tuple[str, bool], ...]:
-        people = await asked(self._api.room.list_participants(api.ListParticipantsRequest(room=room)))
-        agents = [person for person in people.participants if person.kind == AGENT]
+        agents = [person for person in await self._people(room) if person.kind == AGENT]
         return tuple((agent.attributes.get(AGENT_NAME, ""), bool(agent.tracks)) for agent in agents)
 
+    async def _people(self, room: str) -> list[api.ParticipantInfo]:
+        question = self._api.room.list_participants(api.ListParticipantsRequest(room=room))
+        return [*(await _in_time(asked(question))).participants]
+
     async def _rooms(self) -> list[api.Room]:
-        return [*(await asked(self._api.room.list_rooms(api.ListRoomsRequest()))).rooms]
+        return [*(await _in_time(asked(self._api.room.list_rooms(api.ListRoomsRequest())))).rooms]
 
     async def _closed(self, room: str) -> None:
         """Hang up. When LiveKit cannot be told, the call ends with its ringing, at 30 seconds."""
         for _ in range(TRIES):
-            with contextlib.suppress(VoiceError, TimeoutError):
-                async with asyncio.timeout(QUESTION_SECONDS):
-                    return await self._delete(room)
+            with contextlib.suppress(VoiceError):
+                return await self._delete(room)
             await asyncio.sleep(LOOK_SECONDS)
         log.warning("room_left", room=room)
         return None
 
     async def _delete(self, room: str) -> None:
         try:
-            await told(self._api.room.delete_room(api.DeleteRoomRequest(room=room)))
+            await _in_time(told(self._api.room.delete_room(api.DeleteRoomRequest(room=room))))
         except VoiceError as error:
             if error.cause is not VoiceCause.MISSING:
                 raise
+
+
+async def _in_time(answer: Coroutine[Any, Any, T]) -> T:
+    """Wait for an answer, but not for ever: LiveKit may take the connection and say nothing."""
+    try:
+        async with asyncio.timeout(QUESTION_SECONDS):
+            return await answer
+    except TimeoutError:
+        raise unavailable("LiveKit did not answer in time.") from None
 
 
 async def _surely(work: Coroutine[Any, Any, None]) -> None:
