@@ -96,6 +96,35 @@ def test_times_and_agent() -> None:
     assert known.agent_name == "echo"
 
 
+EARLIER: list[Given] = [
+    (RoomFact.CALLER_JOINED, -60, "SCL_0", "ringing"),
+    (RoomFact.AGENT_JOINED, -59, "earlier", None),
+    audio(-58),
+    (RoomFact.CALLER_LEFT, -40, "SCL_0", "hangup"),
+    finished(-20),
+]
+LATER: list[Given] = [
+    (RoomFact.CALLER_JOINED, 60, "SCL_2", "ringing"),
+    (RoomFact.AGENT_JOINED, 61, "later", None),
+    audio(62),
+    finished(80),
+]
+
+
+@pytest.mark.parametrize("name", WAYS)
+def test_another_use_of_the_rooms_name_changes_nothing(name: str) -> None:
+    direction, given, _ = WAYS[name]
+    alone = told(direction, CALL, facts_of(given))
+    assert told(direction, CALL, facts_of([*EARLIER, *given])) == alone
+    if alone.ended_at:
+        assert told(direction, CALL, facts_of([*given, *LATER])) == alone
+
+
+def test_an_agent_that_waits_in_the_room_answers_at_once() -> None:
+    known = told(IN, CALL, facts_of([*EARLIER, agent(-9), audio(-8), rings(), leaves("hangup", 9)]))
+    assert (known.outcome, known.agent_name, known.answered_at) == (CallOutcome.ANSWERED, "echo", BEGAN)
+
+
 def test_of_two_calls_in_a_room_each_has_its_own_end() -> None:
     other = (RoomFact.CALLER_LEFT, 3.0, "SCL_2", "hangup")
     facts = facts_of([rings(), (RoomFact.CALLER_JOINED, 1.0, "SCL_2", "dialing"), audio(), other])

@@ -6,6 +6,7 @@ import json
 import random
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tests.webhook_api import (
     API_KEY,
     API_SECRET,
     CALLER,
+    NUMBERS,
     Posting,
     Room,
     posting_house,
@@ -311,6 +313,39 @@ async def test_a_call_whose_end_is_never_told_is_given_up(house: Posting, trunk:
     assert (await Call.get(sip_call_id=dialled.call_id)).outcome is CallOutcome.UNKNOWN
     await house.told(ringing.leaves("ringing", 30))
     assert (await Call.get(sip_call_id=ringing.call_id)).outcome is CallOutcome.NO_AGENT
+
+
+async def test_a_room_that_is_used_again_changes_no_call_that_ended(house: Posting, trunk: dict[str, Any]) -> None:
+    """By name: an agent that calls out chooses its room, and so does a rule that was taken over."""
+    first = Room(trunk["outboundTrunkId"], direction="OUTBOUND", began=int(time.time()) - 3 * 86_400)
+    await house.told(first.agent(-2), first.rings(), first.leaves("hangup", 9), first.finished(29))
+    (before,) = await house.calls(trunk)
+    await calls.tidy(Metrics(), await database.now())
+    assert await WebhookEvent.all().count() == 0
+    again = replace(first, began=int(time.time()), number=next(NUMBERS), room_name=first.name)
+    await house.told(again.agent(-2), again.rings(), again.leaves("dialing", 1))
+    after, unchanged = await house.calls(trunk)
+    assert (after["outcome"], unchanged) == ("NOT_ANSWERED", before)
+    metrics = (await house.api.client.get("/metrics")).text
+    assert 'trunkline_calls_total{outcome="ANSWERED"} 1.0' in metrics
+    assert 'trunkline_calls_total{outcome="UNKNOWN"}' not in metrics
+
+
+async def test_what_was_given_up_is_not_of_the_rooms_next_use(house: Posting, trunk: dict[str, Any]) -> None:
+    lost = room_of(trunk, began=int(time.time()) - 3_600)
+    await house.told(lost.rings())
+    await calls.tidy(Metrics(), await database.now())
+    again = room_of(trunk, room_name=lost.name)
+    await house.told(again.rings(), again.agent(), again.agent_audio())
+    assert [call["outcome"] for call in await house.calls(trunk)] == ["IN_PROGRESS", "UNKNOWN"]
+
+
+async def test_an_agent_of_a_rooms_use_before_the_call_is_not_the_calls(house: Posting, trunk: dict[str, Any]) -> None:
+    """A room with an agent and without a call, whose name a call then has."""
+    room = Room(trunk["outboundTrunkId"], direction="OUTBOUND")
+    await house.told(room.agent(-100), room.finished(-50), room.rings())
+    (call,) = await house.calls(trunk)
+    assert call["agentName"] is None
 
 
 async def test_what_is_kept_is_bounded(house: Posting, trunk: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,9 +48,12 @@ class Room:
     began: int = field(default_factory=lambda: int(time.time()))
     direction: str = "INBOUND"
     number: int = field(default_factory=lambda: next(NUMBERS))
+    room_name: str = ""
 
     @property
     def name(self) -> str:
+        if self.room_name:
+            return self.room_name
         return f"call-_{CALLER}_{self.number:012}" if self.direction == "INBOUND" else f"any-{self.number}"
 
     @property

@@ -27,14 +27,13 @@ class Told:
 
 def told(direction: CallDirection, call_id: str, facts: Iterable[WebhookEvent]) -> Told:
     """Put together what is known of one call of a room."""
-    ordered = sorted(facts, key=lambda fact: (fact.at, fact.id))
+    ordered = _of_one_use(call_id, sorted(facts, key=lambda fact: (fact.at, fact.id)))
     own = [fact for fact in ordered if fact.subject == call_id]
     joined, left = _first(own, RoomFact.CALLER_JOINED), _first(own, RoomFact.CALLER_LEFT)
     end = left or _first(ordered, RoomFact.ROOM_FINISHED)
-    audio = _first(ordered, RoomFact.AUDIO) if direction is CallDirection.INBOUND else None
-    if audio and end and audio.at > end.at:
-        audio = None
-    agent = _first(ordered, RoomFact.AGENT_JOINED)
+    meanwhile = [fact for fact in ordered if end is None or fact.at <= end.at]
+    audio = _first(meanwhile, RoomFact.AUDIO) if direction is CallDirection.INBOUND else None
+    agent = _first(meanwhile, RoomFact.AGENT_JOINED)
     if direction is CallDirection.OUTBOUND:
         outcome = _outbound(left, end)
     elif audio:
@@ -43,10 +42,17 @@ def told(direction: CallDirection, call_id: str, facts: Iterable[WebhookEvent]) 
         outcome = _unanswered(joined, left, end)
     return Told(
         outcome=outcome,
-        answered_at=audio.at if audio else None,
+        answered_at=max(fact.at for fact in (audio, joined) if fact) if audio else None,
         ended_at=end.at if end else None,
         agent_name=agent.subject if agent else None,
     )
+
+
+def _of_one_use(call_id: str, ordered: Sequence[WebhookEvent]) -> list[WebhookEvent]:
+    """Without what was before the call's room was made: the name of a room may be used again after its end."""
+    began = next((fact.at for fact in ordered if fact.subject == call_id), None)
+    ends = [fact.at for fact in ordered if fact.fact is RoomFact.ROOM_FINISHED and began and fact.at < began]
+    return [fact for fact in ordered if not ends or fact.at > ends[-1]]
 
 
 def _first(facts: Sequence[WebhookEvent], which: RoomFact) -> WebhookEvent | None:

@@ -81,7 +81,7 @@ async def _take(event: RoomEvent) -> News:
         if event.party and leg:
             await _begin(event, event.party, leg, news)
         facts = await WebhookEvent.filter(room=event.room)
-        for call in await Call.filter(room=event.room):
+        for call in await Call.filter(room=event.room, at__gt=event.at - LASTS_AT_MOST):  # their facts are kept
             await _put_together(call, facts, news)
     return news
 
@@ -92,8 +92,9 @@ async def _leg(party: SipParty) -> TrunkLeg | None:
 
 async def _may_be_of_a_call(event: RoomEvent) -> bool:
     """The caller's webhook may come later; an agent that calls out is in a room of any name before it does."""
-    early = event.fact is RoomFact.AGENT_JOINED or event.room.startswith(ROOM_PREFIX)
-    return early or await Call.exists(room=event.room)
+    if event.fact is RoomFact.AGENT_JOINED or event.room.startswith(ROOM_PREFIX) or await Call.exists(room=event.room):
+        return True
+    return event.fact is RoomFact.ROOM_FINISHED and await WebhookEvent.exists(room=event.room)
 
 
 async def _note(event: RoomEvent) -> None:
@@ -135,6 +136,8 @@ async def _keep_the_newest(trunk_id: str) -> None:
 
 async def _put_together(call: Call, facts: list[WebhookEvent], news: News) -> None:
     before, known = call.outcome, told(call.direction, call.sip_call_id, facts)
+    if known.outcome in UNDER_WAY and before not in UNDER_WAY:
+        return  # it was given up; what comes later is of another use of the room
     call.outcome, call.agent_name = known.outcome, known.agent_name
     call.answered_at, call.ended_at = known.answered_at, known.ended_at
     await call.save()
