@@ -30,6 +30,8 @@ from trunkline.voice.with_edge import VoiceWithEdge
 
 EDGE = LegKind.EDGE
 ANOTHER_TOKEN = "another-token-of-the-tests"
+SCHEMA = (ROOT / "edge" / "schema.sql").read_text()
+SCHEMA_OF_SQLITE = SCHEMA.replace(" OR REPLACE", "")  # as edge/start writes it
 
 
 def told_of(server: EdgeServer) -> SipEdge:
@@ -74,9 +76,20 @@ async def test_the_edge_keeps_the_contract_on_postgres(edge: EdgeServer, postgre
     assert edge.daemon.is_running
 
 
+async def test_the_schema_applied_again_keeps_what_was_granted(postgres_url: str) -> None:
+    await _schema_applied(postgres_url)
+    connection = await asyncpg.connect(postgres_url)
+    async with connection.transaction():
+        await connection.execute("CREATE ROLE edge_reader; GRANT SELECT ON edge_htable TO edge_reader")
+        await connection.execute(SCHEMA)
+        assert await connection.fetchval("SELECT has_table_privilege('edge_reader', 'edge_htable', 'SELECT')")
+        await connection.execute("DROP OWNED BY edge_reader; DROP ROLE edge_reader")
+    await connection.close()
+
+
 async def _schema_applied(url: str) -> None:
     connection = await asyncpg.connect(url)
-    await connection.execute((ROOT / "edge" / "schema.sql").read_text())
+    await connection.execute(SCHEMA)
     await connection.close()
 
 
@@ -136,7 +149,7 @@ async def test_another_database_than_the_edges_is_told(edge: EdgeServer, tmp_pat
     """Otherwise every call would be refused while all looks well."""
     other = tmp_path / "other.db"
     with closing(sqlite3.connect(other)) as db:
-        db.executescript((ROOT / "edge" / "schema.sql").read_text())
+        db.executescript(SCHEMA_OF_SQLITE)
     voice = EdgeVoice(replace(told_of(edge), database_url=Secret(f"sqlite://{other}")))
     error = await fails(voice.list(EDGE), VoiceCause.MISCONFIGURED)
     assert "EDGE_DATABASE" in error.detail
@@ -193,13 +206,13 @@ def breakable(tmp_path: Path, edge: EdgeServer) -> Iterator[EdgeServer]:
 
 
 async def test_rows_that_cannot_be_loaded_are_an_unknown_outcome_until_they_can(breakable: EdgeServer) -> None:
-    voice, schema = EdgeVoice(told_of(breakable)), (ROOT / "edge" / "schema.sql").read_text()
+    voice = EdgeVoice(told_of(breakable))
     with closing(sqlite3.connect(file_of(breakable))) as db:
         db.execute("DROP VIEW edge_htable")
         await fails(voice.create(route()), VoiceCause.OUTCOME_UNKNOWN)
         error = await fails(voice.list(EDGE), VoiceCause.UNAVAILABLE)
         assert "could not load its rows" in error.detail
-        db.executescript(schema)
+        db.executescript(SCHEMA_OF_SQLITE)
     (held,) = await voice.list(EDGE)
     assert isinstance(held.leg, EdgeRoute)
     await voice.aclose()
