@@ -241,7 +241,8 @@ async def test_a_transport_that_nobody_writes_is_not_exact(voice: EdgeVoice, edg
 def test_its_files_are_its_owners_alone(edge: EdgeServer) -> None:
     for file in file_of(edge).parent.glob("*.db*"):
         assert file.stat().st_mode & 0o077 == 0, file
-    assert (file_of(edge).parent / "key.pem").stat().st_mode & 0o077 == 0
+    for name in ("key.pem", "seal.key"):
+        assert (file_of(edge).parent / name).stat().st_mode & 0o077 == 0
 
 
 @pytest.mark.parametrize("missing", ["EDGE_DATABASE", "EDGE_OUTER_ADDRESS", "EDGE_RPC_TOKEN"])

@@ -156,6 +156,20 @@ async def test_the_carrier_changes_the_call_and_ends_it(caller: Caller) -> None:
         await until(lambda: _is_empty(caller, room), PATIENCE_SECONDS)
 
 
+async def test_the_carrier_ends_a_call_that_the_edge_has_forgotten(caller: Caller, tmp_path: Path) -> None:
+    begin, _, rest = HANGING_UP.read_text().partition('<pause milliseconds="500"/>')
+    later = tmp_path / "later.xml"
+    later.write_text(begin + '<pause milliseconds="3000"/>' + rest.partition('<pause milliseconds="300"/>')[2])
+    line = await caller.line()
+    trunk_id, port = line.trunk["outboundTrunkId"], line.trunk["sipPort"]
+    async with caller.carrier.answering(later, port) as callee, caller.dialled(trunk_id) as room:
+        caller.edge.kill()
+        assert not await _is_empty(caller, room)
+        caller.edge.daemon.start()
+        assert await callee.ended() == 0
+        await until(lambda: _is_empty(caller, room), PATIENCE_SECONDS)
+
+
 async def _is_empty(caller: Caller, room: str) -> bool:
     there = (await caller.lk.room.list_participants(api.ListParticipantsRequest(room=room))).participants
     return not there

@@ -1,6 +1,8 @@
 """Who is not LiveKit hears nothing of the edge, and is relayed nowhere."""
 
 import asyncio
+import contextlib
+import re
 import socket
 
 import pytest
@@ -77,3 +79,52 @@ async def test_strangers_are_relayed_nowhere(caller: Caller, method: str) -> Non
             attacker.sendto(request(method, target, own, f"Route: {route}", tag="2"), (host, int(port)))
             with pytest.raises(TimeoutError):
                 await asyncio.to_thread(victim.recv, 4096)
+
+
+@pytest.mark.parametrize("seal", ["", ";seal=", ";seal=d41d8cd98f00b204e9800998ecf8427e"])
+async def test_strangers_have_nothing_relayed_to_livekits_side(caller: Caller, seal: str) -> None:
+    """A BYE of no call that the edge ever had, to any port there."""
+    victim, target = bound(LOOPBACK)
+    attacker, own = bound(STRANGER)
+    outer, inner = caller.edge.outer, caller.edge.inner
+    host, port = outer.split(":")
+    route = f"Route: <sip:{outer};r2=on;lr{seal}>, <sip:{inner};r2=on;lr{seal}>"
+    with victim, attacker:
+        attacker.sendto(request("BYE", target, own, route, tag="2"), (host, int(port)))
+        with pytest.raises(TimeoutError):
+            await asyncio.to_thread(victim.recv, 4096)
+
+
+async def test_a_seal_is_good_for_its_call_and_its_livekit_alone(caller: Caller) -> None:
+    """What a carrier can do with the one it saw, when the edge has forgotten the call."""
+    line = await caller.line()
+    key = f"{KEY_HEADER}: {await caller.key_of(line)}"
+    carrier = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    carrier.bind((LOOPBACK, line.trunk["sipPort"]))
+    carrier.settimeout(10)
+    (livekit, own), (victim, elsewhere) = bound(LOOPBACK), bound(LOOPBACK)
+    inner, outer = (
+        (host, int(port)) for host, port in (side.split(":") for side in (caller.edge.inner, caller.edge.outer))
+    )
+    with carrier, livekit, victim:
+        livekit.sendto(request("INVITE", own, own, key), inner)
+        invite = (await asyncio.to_thread(carrier.recv, 4096)).decode()
+        route = ", ".join(re.findall(r"^Record-Route: (.*)\r", invite, re.MULTILINE))
+        assert "seal=" in route
+        caller.edge.kill()
+        caller.edge.daemon.start()
+        livekit.settimeout(SILENCE_SECONDS)
+        for target, call_id, relayed in ((elsewhere, "INVITE", False), (own, "OTHER", False), (own, "INVITE", True)):
+            bye = request("BYE", target, own, f"Route: {route}", tag="2").decode()
+            carrier.sendto(bye.replace("Call-ID: BYE2", f"Call-ID: {call_id}").encode(), outer)
+            heard = await asyncio.gather(*(asyncio.to_thread(_heard, each) for each in (livekit, victim)))
+            assert any("BYE" in each for each in heard) == relayed, (target, call_id)
+
+
+def _heard(listener: socket.socket) -> str:
+    """The first lines of everything that arrives until it is quiet."""
+    lines = []
+    with contextlib.suppress(TimeoutError):
+        while True:
+            lines.append(listener.recv(4096).partition(b"\r\n")[0].decode())
+    return " ".join(lines)
