@@ -18,6 +18,8 @@ from graphql import (
     GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
+    ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     SelectionNode,
     SelectionSetNode,
@@ -45,10 +47,13 @@ MAX_INTROSPECTION_LISTS = 2  # inside one another; each multiplies the answer by
 MAX_FIELDS = 1_000
 MAX_DIRECTIVES = 50
 MAX_NODES = 10_000
+MAX_FETCHES = 250  # a page of 100 trunks is one, and two pages of each of them are 200 more
 
 MAX_NESTING = 3 * MAX_DEPTH  # of selections of any kind: what the walk itself may recurse
 PAGE_ARGUMENTS = ("first", "last")
 PAGE_DEFAULT = 20
+FILTER_ARGUMENT = "filter"
+MAX_MEMBERS = 50  # of a filter; among more there are some that no filter has, so that the variables are refused
 INTROSPECTION_LISTS = {"fields", "inputFields", "interfaces", "possibleTypes"}
 LONGEST_INT = 10  # digits; what is longer is no Int and refused by validation
 
@@ -68,6 +73,7 @@ class Weight:
     schemas: int = 0
     introspection_lists: int = 0  # inside one another
     nodes: int = 0
+    fetches: int = 0  # of pages: one query or a few each, for every object that has one
 
     def add(self, other: "Weight") -> None:
         """Take in what stands beside it, in one selection."""
@@ -79,6 +85,7 @@ class Weight:
         self.schemas += other.schemas
         self.introspection_lists = max(self.introspection_lists, other.introspection_lists)
         self.nodes += other.nodes
+        self.fetches += other.fetches
 
 
 def refuse_long(text: str) -> None:
@@ -93,7 +100,7 @@ def refuse_costly(schema: GraphQLSchema, document: DocumentNode, variables: Mapp
     fragments = [node for node in document.definitions if isinstance(node, FragmentDefinitionNode)]
     _bound("operations", len(operations), MAX_OPERATIONS)
     _bound("fragments", len(fragments), MAX_FRAGMENTS)
-    walk = _Walk(schema, fragments, {**_defaults(operations), **(variables or {})})
+    walk = _Walk(schema, fragments, _defaults(operations), variables or {})
     for fragment in fragments:
         _refuse(walk.fragment(fragment.name.value, 0))
     for operation in operations:
@@ -111,6 +118,7 @@ def _refuse(weight: Weight) -> None:
     _bound("__schema fields", weight.schemas, MAX_SCHEMA_FIELDS)
     _bound("introspection lists inside one another", weight.introspection_lists, MAX_INTROSPECTION_LISTS)
     _bound("nodes by its page sizes", weight.nodes, MAX_NODES)
+    _bound("fetches by its page sizes and filters", weight.fetches, MAX_FETCHES)
 
 
 def _bound(what: str, found: int, most: int) -> None:
@@ -118,31 +126,42 @@ def _bound(what: str, found: int, most: int) -> None:
         refuse(f"The document asks for too many {what}: {most} are allowed.")
 
 
-def _defaults(operations: list[OperationDefinitionNode]) -> dict[str, int]:
-    """What variables are when they are not given: the largest where operations differ, to weigh them all at once."""
-    found: dict[str, int] = {}
+def _defaults(operations: list[OperationDefinitionNode]) -> dict[str, list[ValueNode | None]]:
+    """What variables are when they are not given: in each operation, to weigh them all at once."""
+    found: dict[str, list[ValueNode | None]] = {}
     for operation in operations:
         for definition in operation.variable_definitions or ():
-            name, number = definition.variable.name.value, _number(definition.default_value)
-            found[name] = max(found.get(name, 0), number)
+            found.setdefault(definition.variable.name.value, []).append(definition.default_value)
     return found
 
 
-def _number(node: ValueNode | None) -> int:
-    if not isinstance(node, IntValueNode):
-        return PAGE_DEFAULT
-    return int(node.value) if len(node.value) <= LONGEST_INT else MAX_NODES + 1
+def _number(value: object) -> int:
+    """A page size, of the document or of JSON."""
+    if isinstance(value, IntValueNode):
+        value = int(value.value) if len(value.value) <= LONGEST_INT else MAX_NODES + 1
+    return max(1, value) if isinstance(value, int) and not isinstance(value, bool) else PAGE_DEFAULT
+
+
+def _length(value: object) -> int:
+    """How many values a member of a filter has, in the document or in JSON."""
+    if isinstance(value, ListValueNode):
+        return len(value.values)
+    return len(value) if isinstance(value, list) else 1
 
 
 class _Walk:
     """One walk over one document, with what it has weighed already."""
 
     def __init__(
-        self, schema: GraphQLSchema, fragments: list[FragmentDefinitionNode], variables: Mapping[str, Any]
+        self,
+        schema: GraphQLSchema,
+        fragments: list[FragmentDefinitionNode],
+        defaults: Mapping[str, list[ValueNode | None]],
+        variables: Mapping[str, Any],
     ) -> None:
         self.schema = schema
         self.fragments = {fragment.name.value: fragment for fragment in fragments}
-        self.variables = variables
+        self.defaults, self.variables = defaults, variables
         self.weighed: dict[str, Weight] = {}
         self.open: set[str] = set()
         self.depends_on_variables = False
@@ -192,11 +211,14 @@ class _Walk:
         name, definition = node.name.value, self._definition(parent, node.name.value)
         kind = get_named_type(definition.type) if definition else None
         inside = self.selections(node.selection_set, kind, level + 1)
-        size = self._page_size(node, definition)
+        page = size = self._page_size(node, definition)
         if size is None and definition and _is_unpaged_list(parent, definition):
             size = PAGE_DEFAULT  # a list without pages: its length is not known before it is read
         if size is not None:
             inside.nodes = size * max(1, inside.nodes)
+            inside.fetches *= size
+        if page is not None:
+            inside.fetches += self._lookups(node)
         inside.depth += 1
         inside.width = 1
         inside.fields += 1
@@ -208,18 +230,33 @@ class _Walk:
     def _page_size(self, node: FieldNode, definition: GraphQLField | None) -> int | None:
         """How many nodes a page may have: the larger of first and last; None for a field that has no pages."""
         given = [
-            self._size(argument.value) for argument in node.arguments or () if argument.name.value in PAGE_ARGUMENTS
+            _number(value)
+            for argument in node.arguments or ()
+            if argument.name.value in PAGE_ARGUMENTS
+            for value in self._known(argument.value)
         ]
         if given:
             return max(given)
         return PAGE_DEFAULT if definition and any(name in definition.args for name in PAGE_ARGUMENTS) else None
 
-    def _size(self, node: ValueNode) -> int:
+    def _lookups(self, node: FieldNode) -> int:
+        """How many queries find one page: one for each value of a list that it is narrowed to."""
+        given = [each.value for each in node.arguments or () if each.name.value == FILTER_ARGUMENT]
+        filters = [value for argument in given for value in self._known(argument)]
+        return max([1, *(_length(member) for each in filters for member in self._members(each))])
+
+    def _members(self, value: object) -> list[Any]:
+        if isinstance(value, ObjectValueNode):
+            return [known for field in value.fields for known in self._known(field.value)]
+        return list(value.values()) if isinstance(value, dict) and len(value) <= MAX_MEMBERS else []
+
+    def _known(self, node: ValueNode) -> list[Any]:
+        """What a value may be: itself, or what the variable is, or in the operations' defaults."""
         if not isinstance(node, VariableNode):
-            return max(1, _number(node))
+            return [node]
         self.depends_on_variables = True
-        value = self.variables.get(node.name.value)
-        return max(1, value) if isinstance(value, int) and not isinstance(value, bool) else PAGE_DEFAULT
+        name = node.name.value
+        return [self.variables[name]] if name in self.variables else list(self.defaults.get(name, [None]))
 
     def _definition(self, parent: GraphQLNamedType | None, name: str) -> GraphQLField | None:
         return self.schema.get_field(parent, name) if is_composite_type(parent) else None

@@ -11,11 +11,13 @@ from gql.limits import (
     MAX_BYTES,
     MAX_DEPTH,
     MAX_DIRECTIVES,
+    MAX_FETCHES,
     MAX_FRAGMENTS,
     MAX_OPERATIONS,
     MAX_ROOT_FIELDS,
     MAX_TOKENS,
 )
+from gql.sip_trunk_list import VALUES_MAX
 
 FIELDS = "id sipTrunkType phoneNumber nickname sipUsername sipAddress sipPort status revision createdAt updatedAt"
 VALIDATE = "mutation ($input: CreateSipTrunkInput!) { validateSipTrunk(input: $input) { valid } }"
@@ -68,6 +70,19 @@ def deep_value(levels: int) -> object:
     return value
 
 
+def pages_of_each(trunks: int, count: int) -> bytes:
+    """A page of trunks, with so many pages of events of each."""
+    pages = many(count, "e{0}: events(first: 3) { nodes { id } }")
+    return body(f"{{ sipTrunks(first: {trunks}) {{ nodes {{ {pages} }} }} }}")
+
+
+def narrowed(count: int) -> bytes:
+    """So many lists, each narrowed to as many values as a filter may have: all are looked up one by one."""
+    lists = many(count, "a{0}: sipTrunks(filter: $f) { nodes { id } }")
+    providers = [f"provider{number}" for number in range(VALUES_MAX)]
+    return body(f"query ($f: SipTrunkFilter) {{ {lists} }}", {"f": {"provider": providers}})
+
+
 TYPES = "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }"
 HOPELESS: dict[str, bytes] = {
     "alias bomb": body(TRUNK % many(MAX_ALIASES + 1, "a{0}: id")),
@@ -97,6 +112,8 @@ HOPELESS: dict[str, bytes] = {
     "page sizes multiplied": body(
         "{ sipTrunks(first: 100) { nodes { " + "assistants { phoneNumber { " * 3 + "id" + " } }" * 3 + " } } }"
     ),
+    "pages inside pages": pages_of_each(100, MAX_ALIASES),
+    "many values of filters": narrowed(MAX_ROOT_FIELDS),
     "tokens": body(TRUNK % many(MAX_TOKENS, "id")),
     "long document": body("{ voice { kind } } #" + "x" * MAX_BYTES),
     "huge list": body("{ sipTrunk(id: [" + many(MAX_TOKENS, "{0}") + "]) { id } }"),
@@ -129,6 +146,10 @@ DEAR: dict[str, bytes] = {
     "operations times fragments": body(
         f"{many(MAX_OPERATIONS, OPERATION)} {chain(14)}", {"a": "x"}, operationName="Q0"
     ),
+    "a page inside each of a page": pages_of_each(100, 1),
+    "pages inside a page": pages_of_each((MAX_FETCHES - 1) // 3, 3),
+    "values of filters": narrowed(MAX_FETCHES // VALUES_MAX),
+    "full pages": body("{" + many(MAX_ROOT_FIELDS, "a{0}: sipTrunks(first: 100) { nodes { id status } }") + "}"),
     "variables": body("query (" + many(140, "$a{0}: Int") + ') { sipTrunk(id: "x") { id } }'),
     "field-suggestion probing": body(TRUNK % many(MAX_TOKENS - 20, "sipTrunkTyp{0}")),
     "unknown input fields": body(

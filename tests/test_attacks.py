@@ -16,8 +16,9 @@ from graphql import (
 
 from gql.bodies import BodyError, operation_in_body
 from gql.documents import Documents
-from gql.limits import MAX_TOKENS
+from gql.limits import MAX_FETCHES, MAX_TOKENS
 from gql.schema import schema
+from gql.sip_trunk_list import VALUES_MAX
 from scripts.attack_shapes import DEAR, HOPELESS, VALIDATE
 from tests import api
 
@@ -99,6 +100,42 @@ def test_what_people_send_passes_with_room_to_spare(name: str) -> None:
 
 def test_there_are_such_documents() -> None:
     assert len(real_documents()) > 15
+
+
+VALUES = [f"provider{number}" for number in range(VALUES_MAX)]
+LITERAL = json.dumps(VALUES)
+
+
+def lists(count: int, narrowed_to: str) -> str:
+    return "{" + " ".join(f"a{i}: sipTrunks(filter: {narrowed_to}) {{ nodes {{ id }} }}" for i in range(count)) + "}"
+
+
+@pytest.mark.parametrize(
+    ("head", "narrowed_to", "variables"),
+    [
+        ("", f"{{ provider: {LITERAL} }}", None),
+        ("", f'{{ assigned: true, countryCode: "DE", provider: {LITERAL} }}', None),
+        ("query ($f: SipTrunkFilter)", "$f", {"f": {"provider": VALUES, "assigned": True}}),
+        ("query ($p: [String!])", "{ provider: $p }", {"p": VALUES}),
+        (f"query ($f: SipTrunkFilter = {{ provider: {LITERAL} }})", "$f", None),
+        (f"query ($p: [String!] = {LITERAL})", "{ provider: $p }", {}),
+    ],
+)
+def test_each_value_of_a_filter_is_a_fetch(head: str, narrowed_to: str, variables: dict[str, object] | None) -> None:
+    most = MAX_FETCHES // VALUES_MAX
+    documents = Documents(BUILT)
+    assert opened(documents, head + lists(most, narrowed_to), variables) == []
+    with pytest.raises(GraphQLError, match=f"fetches by its page sizes and filters: {MAX_FETCHES} are allowed"):
+        opened(documents, head + lists(most + 1, narrowed_to), variables)
+
+
+def test_values_in_variables_are_counted_again_in_a_document_that_is_known() -> None:
+    documents = Documents(BUILT)
+    query = "query ($f: SipTrunkFilter)" + lists(MAX_FETCHES // VALUES_MAX + 1, "$f")
+    assert opened(documents, query, {"f": {"provider": VALUES[1:]}}) == []
+    assert opened(documents, query, {"f": None}) == []
+    with pytest.raises(GraphQLError):
+        opened(documents, query, {"f": {"provider": VALUES}})
 
 
 def test_a_real_input_of_the_largest_size_passes() -> None:

@@ -63,6 +63,11 @@ ATTACKS = {
     "page sizes by last": "{ trunks(last: 101) { nodes { children(last: 100) { nodes { name } } } } }",
     "page sizes left out": "{ trunks { nodes " + "{ children { nodes " * 3 + "{ name }" + " } }" * 4,
     "one huge page": "{ trunks(first: 1" + "0" * 5000 + ") { nodes { name } } }",
+    "pages of each": "{ trunks(first: 100) { nodes {"
+    + " ".join(f"a{i}: children(first: 1) {{ nodes {{ name }} }}" for i in range(3))
+    + "} } }",
+    "pages of each by fragments": "{ trunks(first: 100) { nodes { ...F child { ...F child { ...F } } } } } "
+    "fragment F on Trunk { children(first: 1) { nodes { name } } }",
     "page sizes by fragments": "{ trunks(first: 100) { ...F } } fragment F on TrunkConnection { nodes { "
     "a: children(first: 60) { nodes { name } } b: children(first: 60) { nodes { name } } } }",
 }
@@ -98,6 +103,8 @@ USUAL = {
     ),
     "as deep as allowed": nested(limits.MAX_DEPTH),
     "two full pages": "{ trunks(first: 100) { nodes { children(first: 100) { nodes { name } } } } }",
+    "two pages of each": "{ trunks(first: 100) { nodes { a: children(first: 1) { nodes { name } } "
+    "b: children(last: 1) { nodes { name } } } } }",
     "two pages as they come": "{ trunks { nodes { children { nodes { name } } } } }",
     "aliases": "{" + " ".join(f"a{i}: echo" for i in range(limits.MAX_ROOT_FIELDS)) + "}",
     "fragments": "{ trunk { ...A } } fragment A on Trunk { name ...B } "
