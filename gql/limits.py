@@ -139,6 +139,8 @@ def _number(value: object) -> int:
     """A page size, of the document or of JSON."""
     if isinstance(value, IntValueNode):
         value = int(value.value) if len(value.value) <= LONGEST_INT else MAX_NODES + 1
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)  # as GraphQL takes 100.0 for an Int
     return max(1, value) if isinstance(value, int) and not isinstance(value, bool) else PAGE_DEFAULT
 
 
