@@ -21,6 +21,7 @@ from graphql import (
     ListValueNode,
     ObjectValueNode,
     OperationDefinitionNode,
+    OperationType,
     SelectionNode,
     SelectionSetNode,
     ValueNode,
@@ -48,6 +49,8 @@ MAX_FIELDS = 1_000
 MAX_DIRECTIVES = 50
 MAX_NODES = 10_000
 MAX_FETCHES = 250  # a page of 100 trunks is one, and two pages of each of them are 200 more
+MAX_SUBSCRIPTION_NODES = 100  # a subscription's document is run again for each change and each subscriber
+MAX_SUBSCRIPTION_FETCHES = 2  # the trunk's events, and its calls
 
 MAX_NESTING = 3 * MAX_DEPTH  # of selections of any kind: what the walk itself may recurse
 PAGE_ARGUMENTS = ("first", "last")
@@ -107,6 +110,9 @@ def refuse_costly(schema: GraphQLSchema, document: DocumentNode, variables: Mapp
         weight = walk.operation(operation)
         _bound("root fields", weight.width, MAX_ROOT_FIELDS)
         _refuse(weight)
+        if operation.operation is OperationType.SUBSCRIPTION:
+            _bound("nodes at every change", weight.nodes, MAX_SUBSCRIPTION_NODES)
+            _bound("fetches at every change", weight.fetches, MAX_SUBSCRIPTION_FETCHES)
     return walk.depends_on_variables
 
 

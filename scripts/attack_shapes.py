@@ -15,6 +15,8 @@ from gql.limits import (
     MAX_FRAGMENTS,
     MAX_OPERATIONS,
     MAX_ROOT_FIELDS,
+    MAX_SUBSCRIPTION_FETCHES,
+    MAX_SUBSCRIPTION_NODES,
     MAX_TOKENS,
 )
 from gql.sip_trunk_list import VALUES_MAX
@@ -83,6 +85,11 @@ def narrowed(count: int) -> bytes:
     return body(f"query ($f: SipTrunkFilter) {{ {lists} }}", {"f": {"provider": providers}})
 
 
+def watching(inner: str) -> bytes:
+    """A subscription, whose document is run again at every change."""
+    return body(f"subscription {{ sipTrunkChanged {{ sipTrunk {{ {inner} }} }} }}")
+
+
 TYPES = "{ __schema { types { fields { type { fields { type { fields { name } } } } } } } }"
 HOPELESS: dict[str, bytes] = {
     "alias bomb": body(TRUNK % many(MAX_ALIASES + 1, "a{0}: id")),
@@ -114,6 +121,8 @@ HOPELESS: dict[str, bytes] = {
     ),
     "pages inside pages": pages_of_each(100, MAX_ALIASES),
     "many values of filters": narrowed(MAX_ROOT_FIELDS),
+    "fetches at every change": watching(many(MAX_SUBSCRIPTION_FETCHES + 1, "e{0}: events(first: 1) { nodes { id } }")),
+    "nodes at every change": watching(f"events(first: {MAX_SUBSCRIPTION_NODES + 1}) {{ nodes {{ id }} }}"),
     "tokens": body(TRUNK % many(MAX_TOKENS, "id")),
     "long document": body("{ voice { kind } } #" + "x" * MAX_BYTES),
     "huge list": body("{ sipTrunk(id: [" + many(MAX_TOKENS, "{0}") + "]) { id } }"),

@@ -16,7 +16,7 @@ from graphql import (
 
 from gql.bodies import BodyError, operation_in_body
 from gql.documents import Documents
-from gql.limits import MAX_FETCHES, MAX_TOKENS
+from gql.limits import MAX_FETCHES, MAX_SUBSCRIPTION_NODES, MAX_TOKENS
 from gql.schema import schema
 from gql.sip_trunk_list import VALUES_MAX
 from scripts.attack_shapes import DEAR, HOPELESS, VALIDATE
@@ -136,6 +136,32 @@ def test_values_in_variables_are_counted_again_in_a_document_that_is_known() -> 
     assert opened(documents, query, {"f": None}) == []
     with pytest.raises(GraphQLError):
         opened(documents, query, {"f": {"provider": VALUES}})
+
+
+def watching(inner: str) -> str:
+    return f"subscription {{ sipTrunkChanged {{ kind sipTrunk {{ {inner} }} }} }}"
+
+
+def test_a_subscription_may_ask_for_all_that_a_trunk_has() -> None:
+    trunk = BUILT.get_type("SipTrunk")
+    assert isinstance(trunk, GraphQLObjectType)
+    for inner in (everything(trunk, 2), f"events(first: {MAX_SUBSCRIPTION_NODES}) {{ nodes {{ id }} }}"):
+        assert opened(Documents(BUILT), watching(inner), None) == []
+
+
+@pytest.mark.parametrize(
+    ("inner", "found"),
+    [
+        (f"events(first: {MAX_SUBSCRIPTION_NODES + 1}) {{ nodes {{ id }} }}", "nodes at every change: 100"),
+        ("assistants { phoneNumber { assistants { id } } }", "nodes at every change: 100"),
+        ("recentCalls { at } a: recentCalls { at } b: recentCalls { at }", "fetches at every change: 2"),
+        ("assistants { phoneNumber { recentCalls(first: 1) { at } } }", "fetches at every change: 2"),
+    ],
+)
+def test_a_subscription_may_ask_for_no_more(inner: str, found: str) -> None:
+    """It is one request, and its document is run at every change."""
+    with pytest.raises(GraphQLError, match=f"asks for too many {found} are allowed"):
+        opened(Documents(BUILT), watching(inner), None)
 
 
 def test_a_real_input_of_the_largest_size_passes() -> None:
