@@ -26,6 +26,8 @@ VALIDATE = "mutation ($input: CreateSipTrunkInput!) { validateSipTrunk(input: $i
 OPERATION = "query Q{0}($a: ID!) { sipTrunk(id: $a) { ...F0 } }"
 TRUNK = '{ sipTrunk(id: "x") { %s } }'
 LEGS = "inbound { state attempts lastError { code message } }"
+SHEET = "setupSheet { markdown }"
+DIALLED = 'dialPreview(destination: "+12025550123") { requestUri toUser fromUser problem }'
 
 
 def many(count: int, text: str) -> str:
@@ -83,6 +85,12 @@ def narrowed(count: int) -> bytes:
     lists = many(count, "a{0}: sipTrunks(filter: $f) { nodes { id } }")
     providers = [f"provider{number}" for number in range(VALUES_MAX)]
     return body(f"query ($f: SipTrunkFilter) {{ {lists} }}", {"f": {"provider": providers}})
+
+
+def full_pages(inner: str) -> bytes:
+    """As many trunks as a document may ask for."""
+    pages = many(MAX_ROOT_FIELDS, "a{0}: sipTrunks(first: 100) { nodes { ...F } }")
+    return body(f"{{ {pages} }} fragment F on SipTrunk {{ {inner} }}")
 
 
 def watching(inner: str) -> bytes:
@@ -158,7 +166,8 @@ DEAR: dict[str, bytes] = {
     "a page inside each of a page": pages_of_each(100, 1),
     "pages inside a page": pages_of_each((MAX_FETCHES - 1) // 3, 3),
     "values of filters": narrowed(MAX_FETCHES // VALUES_MAX),
-    "full pages": body("{" + many(MAX_ROOT_FIELDS, "a{0}: sipTrunks(first: 100) { nodes { id status } }") + "}"),
+    "full pages": full_pages("id status"),
+    "full pages of nearly everything": full_pages(f"{FIELDS} {LEGS} {SHEET} {DIALLED} countryCode inboundTrunkId"),
     "variables": body("query (" + many(140, "$a{0}: Int") + ') { sipTrunk(id: "x") { id } }'),
     "field-suggestion probing": body(TRUNK % many(MAX_TOKENS - 20, "sipTrunkTyp{0}")),
     "unknown input fields": body(
