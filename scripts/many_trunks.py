@@ -7,7 +7,7 @@ from models.trunk_leg import TrunkLeg
 from trunkline import database
 
 MOST = 1_000_003  # a prime: multiplying by another one shuffles all numbers below it
-SHUFFLED = f"(n.i * 7919) % {MOST}"
+SHUFFLED = f"(CAST(n.i AS BIGINT) * 7919) % {MOST}"  # beyond 32 bits
 FIRST_SECOND = 1_700_000_000
 INSTANTS = {  # a time of a column from a number of seconds
     "sqlite": "strftime('%Y-%m-%d %H:%M:%S+00:00', {}, 'unixepoch')",
