@@ -18,7 +18,7 @@ from trunkline.metrics import Metrics
 from trunkline.observation import Observation, observing
 from trunkline.problems import Code
 
-IN_ALL = 5_000  # subscriptions of this process: about 100 MB
+IN_ALL = 5_000  # subscriptions of this process: about 130 MB
 PER_WORKSPACE = 2_000  # so that one workspace leaves room for others
 CLOSE_SECONDS = 5.0  # for what is under way to end by itself; whoever sends to a client that reads nothing would not
 SOCKETS_MOST = 5_000  # web sockets, also those that have not said yet who they are
