@@ -80,6 +80,7 @@ async def over_tcp(
     """`stays`: the connection is kept open after what is said. `blind`: it speaks before it has understood."""
     server = SipServer()
     conversations: set[asyncio.Task[None]] = set()
+    writers: list[asyncio.StreamWriter] = []
 
     async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         server.connections += 1
@@ -98,6 +99,7 @@ async def over_tcp(
 
     def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         conversations.add(asyncio.create_task(converse(reader, writer)))
+        writers.append(writer)
 
     running = await asyncio.start_server(begin, LOOPBACK, 0, ssl=tls)
     server.port = running.sockets[0].getsockname()[1]
@@ -108,6 +110,9 @@ async def over_tcp(
         for conversation in conversations:  # the other side may keep the connection for ever
             conversation.cancel()
         await asyncio.gather(*conversations, return_exceptions=True)
+        for writer in writers:  # with TLS `close` waits for the other side's word
+            writer.transport.abort()
+        await asyncio.sleep(0)  # for the sockets to be closed
 
 
 async def _read(reader: asyncio.StreamReader, *, blind: bool) -> Request:
