@@ -26,7 +26,7 @@ from gql.bodies import BodyError, operation_in_address, operation_in_body
 from gql.documents import Schema
 from gql.event_stream import EventStream
 from gql.guard import POLICY_VIOLATION, request_id_of
-from gql.request_errors import RequestError
+from gql.request_errors import RequestError, rate_limited
 from gql.socket import Socket
 from gql.streams import Streams
 from trunkline import keys
@@ -124,7 +124,7 @@ class Endpoint(GraphQL[Any, None], Generic[Caller]):
             message = "An API key is required, as the header: Authorization: Bearer tl_…"
             raise RefusedError(UNAUTHORIZED, message, {"www-authenticate": "Bearer"})
         if self.seconds_to_wait and (seconds := await self.seconds_to_wait(caller)):
-            raise too_many(seconds)
+            raise too_many(rate_limited(seconds), {"retry-after": str(seconds)})
         streams = self.streams if event_stream.MEDIA_TYPE in accepted(request) else None
         if streams and not JSON_TYPES.intersection(accepted(request)):
             asked = await self.parse_http_body(self.request_adapter_class(request))
@@ -140,7 +140,7 @@ class Endpoint(GraphQL[Any, None], Generic[Caller]):
     @staticmethod
     def _streamed(streams: Streams, caller: keys.Caller, asked: GraphQLRequestData) -> Response:
         if refusal := streams.refusal(caller):
-            raise RefusedError(TOO_MANY, refusal.message, extensions=refusal.extensions)
+            raise too_many(refusal)
         return EventStream(streams, caller, asked)
 
     def should_render_graphql_ide(self, request: object) -> bool:  # noqa: ARG002  # Strawberry's signature
@@ -208,11 +208,9 @@ class Endpoint(GraphQL[Any, None], Generic[Caller]):
         return Response(body, BAD_REQUEST if modern_error else 200, headers)
 
 
-def too_many(seconds: int) -> RefusedError:
-    """What a client is told whose workspace has used up its requests."""
-    message = f"Too many requests of this workspace; go on in {seconds} s."
-    told = {"code": "RATE_LIMITED", "retryAfter": seconds}
-    return RefusedError(TOO_MANY, message, {"retry-after": str(seconds)}, told)
+def too_many(refusal: RequestError, headers: Mapping[str, str] | None = None) -> RefusedError:
+    """What a client is told whose workspace has used up its requests, or its subscriptions."""
+    return RefusedError(TOO_MANY, refusal.message, headers, refusal.extensions)
 
 
 def media_type_for(request: Request | WebSocket) -> str:

@@ -33,6 +33,12 @@ def refuse(message: str) -> NoReturn:
     raise RequestError(message)
 
 
+def rate_limited(seconds: int) -> RequestError:
+    """What a client is told whose workspace has used up its requests."""
+    told = {"code": "RATE_LIMITED", "retryAfter": seconds}
+    return RequestError(f"Too many requests of this workspace; go on in {seconds} s.", extensions=told)
+
+
 class RequestErrors:
     """Rebuilds and logs the errors of one schema."""
 

@@ -20,7 +20,7 @@ from strawberry.types.execution import PreExecutionError
 
 from gql.bodies import BodyError, json_object, operation_of
 from gql.guard import request_id_of
-from gql.request_errors import RequestError
+from gql.request_errors import RequestError, rate_limited
 from gql.streams import CLOSE_SECONDS, SOCKETS_MOST, Streams, told
 from trunkline.feed import Ending, Subscription
 from trunkline.keys import Caller
@@ -199,8 +199,7 @@ class Socket:
         if len(self.running) >= PER_SOCKET:
             return RequestError("Too many subscriptions of one connection.", extensions={"code": "LIMIT_REACHED"})
         if seconds := await self.streams.seconds_to_wait(caller):
-            told = {"code": "RATE_LIMITED", "retryAfter": seconds}
-            return RequestError(f"Too many requests of this workspace; go on in {seconds} s.", extensions=told)
+            return rate_limited(seconds)
         return self.streams.refusal(caller)
 
     async def _run(self, name: str, subscription: Subscription, asked: GraphQLRequestData) -> None:

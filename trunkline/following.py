@@ -88,11 +88,12 @@ class Follower:
         began = self.began or at
         since = max(began, (self.looked or began) - OVERLAP)
         rows = Event.filter(workspace_id__in=list(feed.subscriptions), at__gte=since).order_by("at", "id")
-        while found := await rows.limit(BATCH).values_list("id", "workspace_id", "action", "trunk_id", "at"):
+        beyond, columns = Q(), ("id", "workspace_id", "action", "trunk_id", "at")
+        while found := await rows.filter(beyond).limit(BATCH).values_list(*columns):
             for *each, _ in found:
                 feed.hear(Happening(*each))
             last_id, *_, last_at = found[-1]
-            rows = rows.filter(Q(at__gt=last_at) | Q(at=last_at, id__gt=last_id))
+            beyond = Q(at__gt=last_at) | Q(at=last_at, id__gt=last_id)
         self.looked = at
         feed.keys_changed.set()
 

@@ -23,7 +23,7 @@ from trunkline.causes import WIDE
 from trunkline.claims import Claim
 from trunkline.converge import converge
 from trunkline.drift import Sighting, Suspect
-from trunkline.log import log_unexpected
+from trunkline.log import log_unexpected, outlived
 from trunkline.observation import Outcome
 from trunkline.provisioning import living_among, remove, retired_among
 from trunkline.services import Services
@@ -70,11 +70,9 @@ class Reconciler:
             self.services.work.clear()
 
     async def _turn_or_survive(self) -> float:
-        try:
+        with outlived():
             return await self._turn()
-        except Exception as error:  # noqa: BLE001  # a process edge like the other: the loop outlives what nobody expected
-            log_unexpected(error)
-            return self.services.settings.reconcile_interval
+        return self.services.settings.reconcile_interval
 
     async def _turn(self) -> float:
         """Do what is to be done now; the seconds until the next turn."""
