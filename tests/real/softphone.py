@@ -14,6 +14,7 @@ from scripts.daemon import LOOPBACK, free_port
 
 RATE = 8_000
 WINDOW = 800  # 100 ms
+WAV_HEADER = 44  # bytes
 AGENTS_TONE, OWN_TONE = 1_000, 440
 LOUD = 1_000  # of 8,000
 CONFIGURATION = """module_path /usr/lib/baresip/modules
@@ -45,6 +46,11 @@ class Phone:
         return (self.folder / "trace.log").read_text(errors="replace")
 
     @property
+    def is_up(self) -> bool:
+        """Whether a call was answered, from here or there."""
+        return "Call established" in self.trace
+
+    @property
     def closed_with(self) -> str | None:
         """The status with which a call of its own was refused."""
         found = re.search(r"session closed: (\d{3})", self.trace)
@@ -56,7 +62,8 @@ class Phone:
         return re.findall(r"^m=audio \d+ (RTP/\w+)", self.trace, re.MULTILINE)
 
     def hears_both(self) -> bool:
-        """Whether it heard the agent's tone, and its own as the agent's echo: audio went both ways."""
+        """Whether it heard the agent's tone, and its own as the agent's echo: audio went both ways. It may be called
+        while the call lasts."""
         heard = {hertz for file in self.folder.glob("dump-*-dec.wav") for hertz in _tones(file)}
         return heard >= {AGENTS_TONE, OWN_TONE}
 
@@ -110,8 +117,8 @@ def _write_tone(file: Path) -> None:
 
 
 def _tones(file: Path) -> set[int]:
-    with wave.open(str(file)) as heard:
-        samples = array.array("h", heard.readframes(heard.getnframes()))
+    heard = file.read_bytes()[WAV_HEADER:]  # how long it is, the header tells only when the call is over
+    samples = array.array("h", heard[: len(heard) // 2 * 2])
     windows = [samples[start : start + WINDOW] for start in range(0, len(samples) - WINDOW, WINDOW)]
     return {hertz for each in windows for hertz in (AGENTS_TONE, OWN_TONE) if _amplitude(each, hertz) > LOUD}
 

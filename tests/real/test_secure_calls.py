@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import product
@@ -26,6 +26,8 @@ from tests.real.calling import (
     running_exchange,
     running_worker,
 )
+from tests.real.inbound_matrix import TOO_BUSY
+from tests.real.outbound_matrix import LOST
 from tests.real.servers import VoiceStack, running_sip
 from tests.real.softphone import Phone, new_phone, secured
 from tests.real.test_test_calls import CALL, DESTINATION
@@ -33,9 +35,11 @@ from tests.real.test_test_calls import CALL, DESTINATION
 SETTINGS = ("AUTO", "DISABLED", "ALLOWED", "REQUIRED")
 MEDIA = {"none": None, "offered": "srtp", "demanded": "srtp-mand"}
 CALLS_AT_ONCE = 4
-CALL_SECONDS = 4
 RING_SECONDS = 10
+HEAR_SECONDS, POLL_SECONDS = 10, 0.5
 PLAIN, ENCRYPTED, SILENT = "plain, heard both ways", "encrypted, heard both ways", "answered and silent"
+# On a busy machine an agent misses the one offer of a call, and livekit-sip what a carrier says over TLS: call again.
+MISSED, TRIES = "not answered", 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,41 +78,45 @@ def copied(file: Path, to: Path) -> Path:
     return Path(shutil.copy(file, to))
 
 
-def heard(phone: Phone) -> str:
-    """What a call came to."""
+async def within(seconds: float, true: Callable[[], object]) -> bool:
+    """Whether it comes true in time."""
+    for _ in range(int(seconds / POLL_SECONDS)):
+        if true():
+            return True
+        await asyncio.sleep(POLL_SECONDS)
+    return False
+
+
+async def heard(phone: Phone) -> str:
+    """What a call comes to, told as soon as it is known."""
+    if not await within(2 * RING_SECONDS, lambda: phone.is_up or phone.closed_with):
+        return MISSED
     if phone.closed_with:
         return phone.closed_with
-    if not phone.hears_both():
+    if not await within(HEAR_SECONDS, phone.hears_both):
         return SILENT
     return ENCRYPTED if phone.profiles[-1] == "RTP/SAVP" else PLAIN
 
 
-async def called_in(secure: Secure, setting: str, media: str) -> str:
+async def called_in(secure: Secure, setting: str, media: str, name: str) -> str:
     async with secure.exchange.client() as client:
         line = await new_line(client, sipTransport="TLS", mediaEncryption=setting)
     account = secured(new_caller(), *CREDENTIALS, secure.address, MEDIA[media])
-    phone = new_phone(secure.folder / f"in-{setting}-{media}", account)
+    phone = new_phone(secure.folder / name, account)
     dial = f"d sip:{line.number}@{secure.address};transport=tls"
     async with softphone.running(secure.baresip, phone, "-e", dial):
-        for _ in range(10 * RING_SECONDS):
-            if "Call established" in phone.trace or phone.closed_with:
-                break
-            await asyncio.sleep(0.1)
-        await asyncio.sleep(0 if phone.closed_with else CALL_SECONDS)
-    return heard(phone)
+        return await heard(phone)
 
 
-async def called_out(secure: Secure, setting: str, media: str) -> str:
+async def called_out(secure: Secure, setting: str, media: str, name: str) -> str:
     encryption = f";mediaenc={MEDIA[media]}" if MEDIA[media] else ""
     account = f"<sip:front@{LOOPBACK}>;regint=0;answermode=auto{encryption}"
-    room = f"out-{setting}-{media}"
-    phone = new_phone(secure.folder / room, account, secure.folder / "good.pem")
+    phone = new_phone(secure.folder / name, account, secure.folder / "good.pem")
     async with softphone.running(secure.baresip, phone), secure.exchange.livekit() as lk:
-        refused = await dialled(secure, lk, phone, room, mediaEncryption=setting)
-        await asyncio.sleep(0 if refused else CALL_SECONDS)
-        await lk.room.delete_room(api.DeleteRoomRequest(room=room))
-        await asyncio.sleep(0.5)
-    return refused or heard(phone)
+        try:
+            return await dialled(secure, lk, phone, name, mediaEncryption=setting) or await heard(phone)
+        finally:
+            await lk.room.delete_room(api.DeleteRoomRequest(room=name))
 
 
 async def speaks(lk: api.LiveKitAPI, room: str) -> bool:
@@ -122,16 +130,17 @@ async def dialled(secure: Secure, lk: api.LiveKitAPI, phone: Phone, room: str, *
     async with secure.exchange.client() as client:
         line = await new_line(client, None, sipTransport="TLS", sipPort=phone.port + 1, **changes)
     agent = api.RoomAgentDispatch(agent_name=AGENT_NAME)
-    await lk.room.create_room(api.CreateRoomRequest(name=room, agents=[agent]))
-    await until(lambda: speaks(lk, room), 2 * RING_SECONDS)
     request = api.CreateSIPParticipantRequest(
         sip_trunk_id=line.trunk["outboundTrunkId"], sip_call_to="front", room_name=room, wait_until_answered=True
     )
     request.ringing_timeout.FromSeconds(RING_SECONDS)
     try:
+        await lk.room.create_room(api.CreateRoomRequest(name=room, agents=[agent]))
+        await until(lambda: speaks(lk, room), 2 * RING_SECONDS)
         await lk.sip.create_sip_participant(request, timeout=2 * RING_SECONDS)
-    except api.SipCallError as error:
-        return str(error.sip_status_code)
+    except (api.ServerError, TimeoutError) as error:
+        status = error.sip_status_code if isinstance(error, api.SipCallError) and LOST not in error.message else None
+        return str(status or f"{MISSED}: {error}")
     return None
 
 
@@ -155,14 +164,21 @@ OUTBOUND = {
 
 @pytest.mark.parametrize(("way", "expected"), [(called_in, INBOUND), (called_out, OUTBOUND)], ids=["in", "out"])
 async def test_every_setting_with_every_phone(
-    secure: Secure, way: Callable[..., Any], expected: dict[Any, str], record_property: Callable[[str, object], None]
+    secure: Secure,
+    way: Callable[..., Awaitable[str]],
+    expected: dict[Any, str],
+    record_property: Callable[[str, object], None],
 ) -> None:
     few = asyncio.Semaphore(CALLS_AT_ONCE)
 
     async def one(setting: str, media: str) -> str:
-        async with few:
-            came_to = str(await way(secure, setting, media))
-        record_property("calls over TLS", f"{way.__name__:10} {setting:9} SRTP {media:9} {came_to}")
+        for turn in range(TRIES):
+            async with few:
+                came_to = await way(secure, setting, media, f"{way.__name__}-{setting}-{media}-{turn}")
+            if came_to not in TOO_BUSY and not came_to.startswith(MISSED):
+                break
+        tries = f", at try {turn + 1}" if turn else ""
+        record_property("calls over TLS", f"{way.__name__:10} {setting:9} SRTP {media:9} {came_to}{tries}")
         return came_to
 
     cases = list(product(SETTINGS, MEDIA))
