@@ -19,7 +19,7 @@ from trunkline.voice import Leg
 
 KEY = "tl_a-key-of-the-tests-and-of-nobody-else"
 PASSWORD = "correct-horse-battery"
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 TRUNK: dict[str, Any] = {
     "sipTrunkType": "NUMBER",
     "phoneNumber": "+40741926265",

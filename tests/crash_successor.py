@@ -11,7 +11,7 @@ from tests.observing import Observer, UntrueError
 from tests.steps import Payload, Step, belief_after, directory, reprovision
 from tests.worlds import World
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 LEASES_SECONDS = 45.0  # until the leases of a dead replica are over
 
 

@@ -21,7 +21,7 @@ from trunkline.asgi import Served, open_voice, served
 from trunkline.settings import Settings
 
 PROTOCOL = "graphql-transport-ws"
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 30.0
 CHANGED = """subscription Changed($id: ID) { sipTrunkChanged(id: $id) {
   kind id sipTrunk { id status nickname assistants { name } } } }"""
 

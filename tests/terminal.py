@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from tests.server_process import ROOT, ServerProcess
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)

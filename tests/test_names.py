@@ -11,7 +11,7 @@ from tests.api import House, codes, quick_settings, served_house
 from trunkline import asgi
 from trunkline.resolver import Resolver
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 30.0
 LEGS = "{ sipTrunks { nodes { status inbound { state } outbound { state lastError { code retryable } } } } }"
 
 

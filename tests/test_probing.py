@@ -243,7 +243,7 @@ async def test_the_end_waits_for_no_probe(tmp_path: Path) -> None:
 
             await until(is_asked)
             began = time.monotonic()
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 4.5
 
 
 async def test_nothing_leaves_the_sandbox_unasked(tmp_path: Path) -> None:

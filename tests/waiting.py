@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-PATIENCE_SECONDS = 5
+PATIENCE_SECONDS = 30.0
 
 
 async def until(happened: Callable[[], bool]) -> None:

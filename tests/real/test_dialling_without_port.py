@@ -15,7 +15,7 @@ from tests.real.outbound_matrix import PREVIEW
 from tests.real.sipp import Message
 
 HOST, PORT = "127.51.60.5", 5060  # an address of this machine's own at which nobody else listens
-PATIENCE_SECONDS = 10
+PATIENCE_SECONDS = 30.0
 Heard = Callable[[], Awaitable[bytes]]
 
 

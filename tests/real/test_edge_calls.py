@@ -22,7 +22,7 @@ from tests.real.wire import Packet, captured
 from tests.sip_servers import answering, over_tcp
 
 HANGING_UP = Path(__file__).with_name("hanging_up.xml")
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 30.0
 UNKNOWN_KEY = (403, "Unknown trunk key")
 REFUSED = (403, "Carrier refused the trunk's credentials")
 ANSWERS = {name: row for name, row in CARRIERS.items() if name not in {"407 again and again", "rings"}}

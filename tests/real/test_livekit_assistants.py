@@ -16,7 +16,7 @@ from tests.assistant_api import Assistants
 from tests.real.servers import LiveKitServer, running_livekit
 from tests.server_process import ServerProcess
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 30.0
 EXTENSIONS = (f"desk.{number}" for number in itertools.count(100))
 
 

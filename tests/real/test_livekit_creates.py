@@ -14,7 +14,7 @@ from tests.server_process import ServerProcess
 
 DISABLE, ALLOW, REQUIRE = range(3)
 UDP, TCP, TLS = 1, 2, 3
-PATIENCE_SECONDS = 15.0
+PATIENCE_SECONDS = 30.0
 
 
 async def inbound(lk: api.LiveKitAPI, trunk: dict[str, Any]) -> api.SIPInboundTrunkInfo:
