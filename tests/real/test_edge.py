@@ -145,18 +145,19 @@ async def test_a_wrong_token_is_told(edge: EdgeServer) -> None:
     await voice.aclose()
 
 
-async def test_another_database_than_the_edges_is_told(edge: EdgeServer, tmp_path: Path) -> None:
+async def test_another_database_than_the_edges_is_told(voice: EdgeVoice, edge: EdgeServer, tmp_path: Path) -> None:
     """Otherwise every call would be refused while all looks well."""
+    await voice.delete(EDGE, await voice.create(route()))  # two that were never written to look alike
     other = tmp_path / "other.db"
     with closing(sqlite3.connect(other)) as db:
         db.executescript(SCHEMA_OF_SQLITE)
-    voice = EdgeVoice(replace(told_of(edge), database_url=Secret(f"sqlite://{other}")))
-    error = await fails(voice.list(EDGE), VoiceCause.MISCONFIGURED)
+    astray = EdgeVoice(replace(told_of(edge), database_url=Secret(f"sqlite://{other}")))
+    error = await fails(astray.list(EDGE), VoiceCause.MISCONFIGURED)
     assert "EDGE_DATABASE" in error.detail
-    await fails(voice.create(route()), VoiceCause.MISCONFIGURED)
+    await fails(astray.create(route()), VoiceCause.MISCONFIGURED)
     with closing(sqlite3.connect(other)) as db:
         assert db.execute("SELECT * FROM edge_route").fetchall() == []
-    await voice.aclose()
+    await astray.aclose()
 
 
 @pytest.mark.parametrize("made", [False, True])
