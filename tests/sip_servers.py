@@ -5,14 +5,23 @@ import contextlib
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address
 from typing import cast
 
 from sipmessage import URI, Message, Request, Response
 
+from models.sip_trunk import SipTransport
 from scripts.daemon import LOOPBACK
+from trunkline.sip_options import Target
 
+NAME = "sip.example.com"
 Says = Callable[[Request], Sequence[bytes]]
 COPIED = ("Via", "From", "To", "Call-ID", "CSeq")
+
+
+def target(port: int, transport: SipTransport, host: str = NAME) -> Target:
+    """What is asked when a server listens at `port`, whatever name it has."""
+    return Target(host, IPv4Address(LOOPBACK), port, transport)
 
 
 def reply_to(request: Request, code: int = 200, reason: str = "OK", **headers: str) -> bytes:

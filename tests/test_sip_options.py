@@ -2,12 +2,9 @@
 
 import asyncio
 import socket
-import ssl
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, suppress
-from ipaddress import IPv4Address
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 
 import pytest
 from hypothesis import example, given, settings
@@ -16,8 +13,7 @@ from sipmessage import Message, Request
 
 from models.sip_trunk import SipTransport
 from scripts.daemon import LOOPBACK, free_port
-from tests.authority import Authority, new_authority, served_with
-from tests.sip_servers import Says, SipServer, answering, over_tcp, over_udp, reply_to, saying
+from tests.sip_servers import NAME, Says, SipServer, answering, over_tcp, over_udp, reply_to, saying, target
 from trunkline import sip_options
 from trunkline.sip_options import (
     DATAGRAMS_MAX,
@@ -27,21 +23,15 @@ from trunkline.sip_options import (
     NotSipError,
     Question,
     Reply,
-    Target,
     _datagram_with_reply,
     ask,
     read_response,
 )
 from trunkline.sip_text import TEXT_MAX, printable
 
-NAME = "sip.example.com"
 UDP, TCP, TLS = SipTransport.UDP, SipTransport.TCP, SipTransport.TLS
 OVER: dict[SipTransport, Callable[[Says], AbstractAsyncContextManager[SipServer]]] = {UDP: over_udp, TCP: over_tcp}
 both = pytest.mark.parametrize("transport", OVER)
-
-
-def target(port: int, transport: SipTransport, host: str = NAME) -> Target:
-    return Target(host, IPv4Address(LOOPBACK), port, transport)
 
 
 async def asked(says: Says, transport: SipTransport) -> Reply | NoReply:
@@ -58,19 +48,6 @@ async def problem(says: Says, transport: SipTransport) -> str:
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sip_options, "PATIENCE_SECONDS", 0.4)
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return new_authority(tmp_path_factory.mktemp("authority"))
-
-
-@pytest.fixture
-def trusting(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
-    sip_options.trusted.cache_clear()
-    yield
-    sip_options.trusted.cache_clear()
 
 
 @both
@@ -268,69 +245,6 @@ async def test_a_header_may_be_folded_short_and_in_another_encoding() -> None:
     answer = await asked(says, UDP)
     assert isinstance(answer, Reply)
     assert answer.server == "B\N{REPLACEMENT CHARACTER}ro PBX"
-
-
-async def test_tls_with_a_trusted_certificate(authority: Authority, trusting: None) -> None:  # noqa: ARG001
-    for host in (NAME, LOOPBACK):
-        async with over_tcp(answering(), tls=served_with(authority.signed(host))) as server:
-            assert isinstance(await ask(target(server.port, TLS, host)), Reply)
-
-
-CERTIFICATES: dict[str, tuple[Callable[[Authority], Path], str]] = {
-    "expired": (lambda authority: authority.signed(NAME, days=(-9, -8)), "has expired"),
-    "too early": (lambda authority: authority.signed(NAME, days=(8, 9)), "not valid yet"),
-    "another name": (lambda authority: authority.signed("other.example"), f"another name than {NAME}"),
-    "an address": (lambda authority: authority.signed("192.0.2.1"), f"another name than {NAME}"),
-    "self-signed": (lambda authority: authority.self_signed(NAME), "self-signed"),
-}
-
-
-@pytest.mark.parametrize(("made", "told"), CERTIFICATES.values(), ids=CERTIFICATES)
-async def test_a_bad_certificate_is_told(
-    made: Callable[[Authority], Path],
-    told: str,
-    authority: Authority,
-    trusting: None,  # noqa: ARG001
-) -> None:
-    async with over_tcp(answering(), tls=served_with(made(authority))) as server:
-        answer = await ask(target(server.port, TLS))
-    assert isinstance(answer, NoReply)
-    assert told in answer.problem
-    assert server.requests == []
-
-
-async def test_an_unknown_authority_is_told(authority: Authority) -> None:
-    async with over_tcp(answering(), tls=served_with(authority.signed(NAME))) as server:
-        answer = await ask(target(server.port, TLS))
-    assert isinstance(answer, NoReply)
-    assert "unknown authority" in answer.problem
-    assert "SSL_CERT_DIR" in answer.problem
-
-
-async def test_old_tls_is_told(authority: Authority) -> None:
-    old = served_with(authority.signed(NAME))
-    with pytest.warns(DeprecationWarning, match="TLSv1_1"):
-        old.minimum_version = old.maximum_version = ssl.TLSVersion.TLSv1_1
-    old.set_ciphers("DEFAULT:@SECLEVEL=0")
-    with socket.create_server((LOOPBACK, 0)) as server:
-        refusing = asyncio.create_task(asyncio.to_thread(_shake_hands, server, old))
-        answer = await ask(target(server.getsockname()[1], TLS))
-        await refusing
-    assert answer == NoReply("The server speaks only TLS versions before 1.2.")
-
-
-def _shake_hands(server: socket.socket, tls: ssl.SSLContext) -> None:
-    """Without asyncio, which swallows the last word of a handshake that fails."""
-    with server.accept()[0] as connection, suppress(ssl.SSLError), tls.wrap_socket(connection, server_side=True):
-        pass
-
-
-@pytest.mark.parametrize("says", [saying(b"SIP/2.0 200 OK\r\n\r\n"), saying(b"HTTP/1.1 400 Bad\r\n\r\n"), saying()])
-async def test_a_port_without_tls_is_told(says: Says) -> None:
-    async with over_tcp(says, blind=True) as server:
-        answer = await ask(target(server.port, TLS))
-    assert isinstance(answer, NoReply)
-    assert "s this the port for TLS?" in answer.problem
 
 
 HEADS = st.one_of(
