@@ -35,7 +35,7 @@ def look(needs: Needs, url: str, screenshot: str = "") -> Seen:
     needs("playwright-core")
     command = [needs("node"), str(PAGE), url, *filter(None, [screenshot])]
     environment = os.environ | {"CHROMIUM": needs("chromium")}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     seen: Seen = json.loads(done.stdout)
     return seen

@@ -22,7 +22,7 @@ def built(needs: Needs) -> None:
     """Generate the types, check them and bundle, as `npm run build` does for whoever copies the example."""
     needs("vite")
     done = subprocess.run(
-        [needs("npm"), "run", "--silent", "build"], cwd=WEB, capture_output=True, text=True, timeout=120, check=False
+        [needs("npm"), "run", "--silent", "build"], cwd=WEB, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -53,7 +53,7 @@ def seen(needs: Needs, page: str, served: ServerProcess) -> dict[str, Any]:
     needs("playwright-core")
     environment = os.environ | {"CHROMIUM": needs("chromium")}
     command = [needs("node"), str(FORM), page, served.key]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found

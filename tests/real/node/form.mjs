@@ -4,7 +4,7 @@ import { launch } from './browser.mjs';
 const [url, key] = process.argv.slice(2);
 const browser = await launch();
 const page = await (await browser.newContext()).newPage();
-page.setDefaultTimeout(20_000);
+page.setDefaultTimeout(60_000);
 const problems = [];
 page.on('pageerror', (error) => problems.push(error.message));
 page.on('console', (line) => line.type() === 'error' && problems.push(line.text()));

@@ -7,7 +7,7 @@ const key = new URLSearchParams(new URL(url).hash.slice(1)).get('key');
 const browser = await launch();
 const context = await browser.newContext({ viewport: { width: 1280, height: 760 }, colorScheme: 'light' });
 const page = await context.newPage();
-page.setDefaultTimeout(20_000);
+page.setDefaultTimeout(60_000);
 
 const requests = [];
 const problems = [];
@@ -26,7 +26,7 @@ async function textOf(name) {
 
 async function answerIn(tab) {
   await tab.click();
-  await page.waitForTimeout(300); // GraphiQL looks up the operation's name 100 ms after the last change
+  await page.waitForTimeout(1000); // GraphiQL looks up the operation's name 100 ms after the last change
   await page.click('.graphiql-execute-button');
   return JSON.parse(await textOf('response.json'));
 }
@@ -53,7 +53,7 @@ async function run() {
     answers[name] = await (watches ? changeIn(tab, answers.CreateSipTrunk.data.createSipTrunk.sipTrunk) : answerIn(tab));
   }
   await page.locator('.graphiql-tab-button').first().click();
-  await page.waitForTimeout(1000); // for a moment the first tab's variables are compared with the last tab's query
+  await page.waitForTimeout(2000); // for a moment the first tab's variables are compared with the last tab's query
   await page.waitForFunction(() => globalThis.__MONACO.editor.getModelMarkers({}).length === 0); // nothing is underlined
   return answers;
 }
