@@ -28,7 +28,8 @@ def anyio_backend() -> tuple[str, dict[str, bool]]:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which tests met a real server, and loudly which could not."""
     done = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
-    met = Counter(value for report in done for name, value in report.user_properties if name == REAL_SERVER)
+    meetings = {(each.nodeid, value) for each in done for name, value in each.user_properties if name == REAL_SERVER}
+    met = Counter(server for _, server in meetings)
     if met:
         terminalreporter.section("real servers")
         terminalreporter.line(", ".join(f"{server}: {count} tests" for server, count in sorted(met.items())))
@@ -38,6 +39,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.section(title)
         for line in lines:
             terminalreporter.line(line)
+    again = terminalreporter.getreports("rerun")
+    if again:
+        terminalreporter.section("FAILED AND TRIED AGAIN", red=True, bold=True)
+    for report in again:
+        terminalreporter.line(f"{report.nodeid}\n{report.longreprtext}", red=True)
     missing = Counter(_reason(report) for report in terminalreporter.getreports("skipped"))
     if missing:
         terminalreporter.section("NOT TESTED: A REAL SERVER IS MISSING", red=True, bold=True)
