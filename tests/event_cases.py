@@ -42,12 +42,12 @@ Case = Callable[[Settings], Awaitable[None]]
 
 
 async def nodes(house: House, trunk_id: str | None = None) -> list[dict[str, Any]]:
-    """Oldest first, which is easier to read."""
+    """Oldest first, which is easier to read; without that of the first API key."""
     if trunk_id:
         found = (await house.api.ask(OF_TRUNK, {"id": trunk_id}))["sipTrunk"]["events"]["nodes"]
     else:
         found = (await house.api.ask(EVENTS, {"first": 100}))["events"]["nodes"]
-    return list(reversed(found))
+    return [each for each in reversed(found) if each["actor"] != "start"]
 
 
 def short(event: dict[str, Any]) -> Told:
@@ -263,7 +263,8 @@ async def pages(settings: Settings) -> None:
             if not found["pageInfo"]["hasNextPage"]:
                 break
             page["after"] = found["pageInfo"]["endCursor"]
-        assert met == everything
+        *met, first = met
+        assert (met, first["action"]) == (everything, "api_key.created")
         assert [each["at"] for each in met] == sorted((each["at"] for each in met), reverse=True)
         errors = (await house.api.raw(OF_TRUNK.replace("events", 'events(after: "x")'), {"id": trunk["id"]})).json()
         assert errors["errors"][0]["message"].startswith("The cursor does not belong to this list")

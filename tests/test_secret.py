@@ -26,10 +26,10 @@ REVEALED_IN = {
     "models/secret.py": {"Keyring.digest_of", "Keyring.seal"},
     "trunkline/database.py": {"_connection", "shown"},
     "trunkline/key_commands.py": {"create_api_key.work", "create_workspace.work"},  # a new key, printed this once
-    "trunkline/keys.py": {"create_key", "ensure_bootstrap_key"},  # the HMAC
+    "trunkline/keys.py": {"create_key"},  # the HMAC
     "trunkline/serving.py": {"_greet"},  # the first key, to a terminal
     "trunkline/settings.py": {"Settings.sqlite_file"},
-    "trunkline/start.py": {"ensure_keys", "load_keyring"},
+    "trunkline/start.py": {"_ensure_bootstrap_key", "ensure_keys", "load_keyring"},
     "trunkline/validation.py": {"_findings"},
     "trunkline/voice/edge.py": {"EdgeVoice.__init__", "_values"},  # the edge's row
     "trunkline/voice/edge_rows.py": {"rows_at"},

@@ -14,14 +14,11 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tortoise.exceptions import IntegrityError
-
 from models.identifiers import new_id
 from models.secret import Keyring, Secret
 from models.workspace import ApiKey, ApiKeyScope
 from trunkline import database
 from trunkline.setting_values import BOOTSTRAP_KEY
-from trunkline.settings import SettingError
 
 BASE62 = string.digits + string.ascii_letters
 ID_CHARACTERS = 8
@@ -29,7 +26,6 @@ RANDOM_CHARACTERS = 32
 CHECKSUM_CHARACTERS = 6
 MADE = re.compile(r"tl_([0-9A-Za-z]{8})_[0-9A-Za-z]{38}")
 SHOWN_CHARACTERS = 11  # tl_ and the id
-BOOTSTRAP_NAME = "bootstrap"
 EVERY_SCOPE = frozenset(ApiKeyScope)
 
 
@@ -73,11 +69,10 @@ async def create_key(  # noqa: PLR0913  # each by its name
     name: str,
     secret: Secret | None = None,
     *,
-    lookup: str | None = None,
     scopes: Collection[ApiKeyScope] = EVERY_SCOPE,
     expires_at: datetime | None = None,
 ) -> tuple[ApiKey, Secret]:
-    """Store a key, a new one unless told; the secret is returned this once. `lookup`: unless it is its own id."""
+    """Store a key, a new one unless told; the secret is returned this once."""
     secret = secret or made_key()
     text, pepper_id = secret.reveal(), keyring.writing
     key = await ApiKey.create(
@@ -85,7 +80,7 @@ async def create_key(  # noqa: PLR0913  # each by its name
         workspace_id=workspace_id,
         name=name,
         prefix=text[:SHOWN_CHARACTERS],
-        lookup=lookup or text[3 : 3 + ID_CHARACTERS],
+        lookup=text[3 : 3 + ID_CHARACTERS] if MADE.fullmatch(text) else _hmac_lookup(keyring, text),
         digest=keyring.digest(text, pepper_id),
         pepper_id=pepper_id,
         scopes=" ".join(scope for scope in ApiKeyScope if scope in scopes),
@@ -95,34 +90,30 @@ async def create_key(  # noqa: PLR0913  # each by its name
     return key, secret
 
 
-async def ensure_bootstrap_key(keyring: Keyring, workspace_id: str, secret: Secret) -> str | None:
-    """See to it that the supplied key is known; a sentence when it was revoked, for it stays so."""
-    text = secret.reveal()
-    if is_mistyped(text):
-        why = "looks like a key made by trunkline with a typing error in it"
-        raise SettingError("TRUNKLINE_BOOTSTRAP_KEY", why)
-    known = await _look_up(keyring, text)
-    if known is None:
-        lookup = None if MADE.fullmatch(text) else _hmac_lookup(keyring, text)
-        try:
-            await create_key(keyring, workspace_id, BOOTSTRAP_NAME, secret, lookup=lookup)
-        except IntegrityError:  # another replica stored it in this instant
-            return None
-    elif known.revoked_at:
-        return f"TRUNKLINE_BOOTSTRAP_KEY: the key {known.id} was revoked and stays revoked"
-    return None
-
-
 async def authenticate(keyring: Keyring, header: str | None) -> Caller | None:
     """Recognise the caller from an Authorization header's value."""
     scheme, _, text = (header or "").partition(" ")
     text = text.strip()
     if scheme.lower() != "bearer" or not BOOTSTRAP_KEY.fullmatch(text) or is_mistyped(text):
         return None
-    key = await _look_up(keyring, text)
+    key = await find_key(keyring, text)
     if key is None or not works(key):
         return None
     return Caller(key.workspace_id, key.id, scopes_of(key))
+
+
+async def find_key(keyring: Keyring, text: str) -> ApiKey | None:
+    """The key of this text, be it revoked or expired."""
+    made = MADE.fullmatch(text)
+    lookups = [made[1]] if made else [_hmac_lookup(keyring, text, key_id) for key_id in keyring.key_ids]
+    key = await ApiKey.get_or_none(lookup__in=lookups)
+    if key is None or not keyring.knows(key.pepper_id):
+        return None
+    if not hmac.compare_digest(keyring.digest(text, key.pepper_id), bytes(key.digest)):
+        return None
+    if key.pepper_id != keyring.writing:
+        await _renew(keyring, key, text, is_made=made is not None)
+    return key
 
 
 def scopes_of(key: ApiKey) -> frozenset[ApiKeyScope]:
@@ -139,19 +130,6 @@ async def still_works(key_id: str) -> bool:
     """Ask the database again, for what stays open longer than a request."""
     key = await ApiKey.get_or_none(id=key_id)
     return key is not None and works(key)
-
-
-async def _look_up(keyring: Keyring, text: str) -> ApiKey | None:
-    made = MADE.fullmatch(text)
-    lookups = [made[1]] if made else [_hmac_lookup(keyring, text, key_id) for key_id in keyring.key_ids]
-    key = await ApiKey.get_or_none(lookup__in=lookups)
-    if key is None or not keyring.knows(key.pepper_id):
-        return None
-    if not hmac.compare_digest(keyring.digest(text, key.pepper_id), bytes(key.digest)):
-        return None
-    if key.pepper_id != keyring.writing:
-        await _renew(keyring, key, text, is_made=made is not None)
-    return key
 
 
 async def _renew(keyring: Keyring, key: ApiKey, text: str, *, is_made: bool) -> None:

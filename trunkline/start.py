@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
+from tortoise.exceptions import IntegrityError
+from tortoise.transactions import in_transaction
 
 from models.secret import Keyring, KeyringError, Secret
 from models.sip_trunk import SipTrunk
 from models.workspace import ApiKey
-from trunkline import claims, database, idempotency, leases
-from trunkline.keys import authenticate, create_key, ensure_bootstrap_key, made_key
+from trunkline import claims, database, events, idempotency, leases
+from trunkline.keys import authenticate, create_key, find_key, is_mistyped, made_key
 from trunkline.legs import password_place
 from trunkline.settings import SettingError, Settings
 from trunkline.snapshots import kept_with
@@ -25,6 +27,8 @@ KEYRING_FILE = "secret-keys"
 API_KEY_FILE = "api-key"
 FIRST_KEY_ID = "k1"
 FIRST_KEY_NAME = "first start"
+BOOTSTRAP_SETTING = "TRUNKLINE_BOOTSTRAP_KEY"
+BOOTSTRAP_NAME = "bootstrap"
 PROBES = 5  # passwords opened per key at the start: one damaged row does not stop it
 
 log = structlog.get_logger(__name__)
@@ -153,16 +157,35 @@ async def ensure_keys(settings: Settings, start: Started) -> Path | None:
     """See to it that there is an API key; the file of the one that the first start made, as long as that one works."""
     path = settings.data_folder / API_KEY_FILE
     if settings.bootstrap_key:
-        notice = await ensure_bootstrap_key(start.keyring, start.workspace_id, settings.bootstrap_key)
-        if notice:
-            log.warning("bootstrap_key_revoked", notice=notice)
+        await _ensure_bootstrap_key(start, settings.bootstrap_key)
         return None
     if not await ApiKey.exists(workspace_id=start.workspace_id):
         secret = made_key()
         write_private(path, secret.reveal() + "\n")  # first, so that a crash leaves no key that nobody knows
-        await create_key(start.keyring, start.workspace_id, FIRST_KEY_NAME, secret)
+        await _store_key(start, FIRST_KEY_NAME, secret)
     works = path.exists() and await authenticate(start.keyring, f"Bearer {first_key(path).reveal()}")
     return path if works else None
+
+
+async def _ensure_bootstrap_key(start: Started, secret: Secret) -> None:
+    """See to it that the supplied key is known; one that was revoked stays so."""
+    text = secret.reveal()
+    if is_mistyped(text):
+        raise SettingError(BOOTSTRAP_SETTING, "looks like a key made by trunkline with a typing error in it")
+    known = await find_key(start.keyring, text)
+    if known is None:
+        with contextlib.suppress(IntegrityError):  # another replica stored it in this instant
+            await _store_key(start, BOOTSTRAP_NAME, secret)
+    elif known.revoked_at:
+        notice = f"{BOOTSTRAP_SETTING}: the key {known.id} was revoked and stays revoked"
+        log.warning("bootstrap_key_revoked", notice=notice)
+
+
+async def _store_key(start: Started, name: str, secret: Secret) -> None:
+    async with in_transaction():
+        key, _ = await create_key(start.keyring, start.workspace_id, name, secret)
+        actor = events.by_itself(start.workspace_id, "start")
+        await events.record(actor, "api_key.created", key.id, changed_fields=("name", "scopes"))
 
 
 def first_key(path: Path) -> Secret:

@@ -25,7 +25,7 @@ async def test_an_event_is_told_when_it_is_committed(tmp_path: Path, postgres_ur
         listener = await asyncpg.connect(postgres_url)
         await listener.add_listener("trunkline_events", lambda *told: heard.put_nowait(str(told[-1])))
         trunk = await trunk_of(house)
-        event = await Event.get()
+        event = await Event.get(subject_id=trunk["id"])
         line = f"{event.id} {event.workspace_id} sip_trunk.created {trunk['id']}"
         assert await asyncio.wait_for(heard.get(), 5) == line
         by = events.by_itself(event.workspace_id)
