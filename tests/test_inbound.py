@@ -82,6 +82,15 @@ async def test_other_near_misses(api: Api) -> None:
         told = await explained(api, to)
         assert (told["rule"], told["sipTrunk"]) == ("NUMBER", trunk["id"])
         assert f"the trunk answers to “{number}” only" in told["explanation"]
+        advised = "set sipCallingFormat to NATIONAL" in told["explanation"]
+        assert advised is (number[0] == "+" and to in {"84951234567", "2025550123"}), number
+
+
+async def test_national_is_not_advised_where_it_would_not_help(api: Api) -> None:
+    await answered_trunk(api)
+    await answered_trunk(api, phoneNumber="+40741926266", sipCallingFormat="NATIONAL")
+    for to in ("0741.926.265", "0741.926.266"):  # LiveKit takes away no dots
+        assert "NATIONAL" not in (await explained(api, to))["explanation"], to
 
 
 async def test_what_is_not_near_is_not_said_to_be(api: Api) -> None:

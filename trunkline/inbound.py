@@ -107,7 +107,7 @@ def _unknown(call: InboundCall, meant: SipTrunk | None) -> Verdict:
         return Verdict(Rule.NUMBER, f"Got “{call.to}”: no trunk of this workspace answers to it. {SILENCE}")
     texts = " or ".join(f"“{text}”" for text in _texts(meant))
     advice = ""
-    if _digits(call.to) == _national(meant):
+    if called_text_key(call.to) == called_text_key(_national(meant)):
         advice = " Let the carrier send it so, or set sipCallingFormat to NATIONAL, which answers to both."
     return Verdict(Rule.NUMBER, f"Got “{call.to}”, the trunk answers to {texts} only. {SILENCE}{advice}", meant)
 
