@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from collections.abc import Sequence
 from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from limits import RateLimitItemPerMinute
+from sipmessage import Request
 
 from models.workspace import Workspace
 from scripts.daemon import LOOPBACK, free_port
@@ -178,6 +180,31 @@ async def test_another_address_has_not_been_probed(tmp_path: Path) -> None:
             assert codes(await house.api.update(trunk_id, **changes)) == []
             assert await last(house.api, trunk_id) is None
         await house.api.update(trunk_id, sipPort=server.port, sipTransport="UDP", sipAddress=LOOPBACK)
+        assert await last(house.api, trunk_id) == seen
+
+
+async def test_what_was_asked_at_the_old_address_hides_no_newer_probe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sip_options, "PATIENCE_SECONDS", 60.0)
+    may_answer = asyncio.Event()
+
+    def late(request: Request) -> Sequence[bytes]:
+        return answering()(request) if may_answer.is_set() else ()
+
+    async with over_udp(late) as old, over_udp(answering()) as new, served_house(settings(tmp_path)) as house:
+        trunk_id = await trunk_at(house.api, old.port)
+        slow = asyncio.create_task(probe(house.api, trunk_id))
+
+        async def is_asked() -> bool:
+            return bool(old.requests)
+
+        await until(is_asked)
+        assert codes(await house.api.update(trunk_id, sipPort=new.port)) == []
+        seen = (await probe(house.api, trunk_id))["probe"]
+        may_answer.set()  # it is asked again
+        assert (await slow)["probe"]["address"] == f"{LOOPBACK}:{old.port}"
+        assert seen["address"] == f"{LOOPBACK}:{new.port}"
         assert await last(house.api, trunk_id) == seen
 
 

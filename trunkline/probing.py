@@ -61,8 +61,10 @@ def last_probe(trunk: SipTrunk) -> Probe | None:
 
 
 async def _keep(trunk: SipTrunk, seen: Probe) -> None:
+    """Remember a probe, unless the trunk points elsewhere by now: that is probed by itself, and may be already."""
     kept = asdict(seen) | {"at": seen.at.isoformat(), PROBED: _where(trunk)}
-    await SipTrunk.filter(id=trunk.id).update(last_probe=kept)
+    probed = {name: getattr(trunk, name) for name in WHERE}
+    await SipTrunk.filter(id=trunk.id, **probed).update(last_probe=kept)
 
 
 def _where(trunk: SipTrunk) -> str:
