@@ -20,6 +20,7 @@ WORDS = {
     "transport<TCP> dial err=dial tcp 127.0.0.1:1: connect: connection refused": "UNREACHABLE",
     "fail to resolve target for nowhere.invalid": "UNREACHABLE",
     "conn 1.2.3.4:5061 write err=x509: certificate signed by unknown authority. transaction": "UNREACHABLE",
+    "size of packet larger than MTU. transaction transport error": "UNREACHABLE",
     "no response from servers": "VOICE_UNAVAILABLE",
     "cpu exhausted": "VOICE_UNAVAILABLE",
     "transaction failed to complete (0 intermediate responses)": "NO_REPLY",
@@ -58,5 +59,6 @@ def test_causes_are_special_where_more_is_known() -> None:
     assert likely_causes(lost, UDP) == [*CAUSES[Outcome.NO_REPLY]]
     assert "does not speak TLS" in likely_causes(CallEnd(in_time=False), tls)[0]
     assert "A record" in likely_causes(CallEnd(words="fail to resolve target for x"), UDP)[0]
+    assert "sipTransport to TLS or TCP" in likely_causes(CallEnd(words="size of packet larger than MTU"), UDP)[0]
     assert likely_causes(CallEnd(answered=True), UDP) == []
     assert set(CAUSES) == set(Outcome)

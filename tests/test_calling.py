@@ -8,9 +8,10 @@ import pytest
 from models.event import Event
 from tests.api import House, codes, quick_settings, served_house
 from tests.voice_legs import fails
+from trunkline.call_outcomes import LOST
 from trunkline.setting_values import SipHost
 from trunkline.voice import VoiceCause
-from trunkline.voice.calls import Dial, NoCalls
+from trunkline.voice.calls import CallEnd, Dial, NoCalls, Route
 
 CALL = """mutation ($input: TestCallSipTrunkInput!) { testCallSipTrunk(input: $input) {
   message call { outcome } userErrors { code message field retryable }
@@ -96,6 +97,32 @@ async def test_a_self_test_needs_a_place_to_call_and_somebody_to_answer(tmp_path
         assert "203.0.113.5" in payload["message"]
         await house.api.update(trunk_id, allowedInboundIps=["203.0.113.0/24"])
         assert codes(await self_test(house, trunk_id)) == ["VOICE_MISCONFIGURED"]
+
+
+class Forgetful(NoCalls):
+    """Loses the first call, as livekit-sip does over TCP now and then, and answers the second."""
+
+    dials: list[Dial]
+
+    def __init__(self) -> None:
+        Forgetful.dials = []
+
+    async def place(self, dial: Dial) -> CallEnd:
+        Forgetful.dials.append(dial)
+        return CallEnd(answered=True) if len(Forgetful.dials) > 1 else CallEnd(words=f"{LOST} (0 responses)")
+
+
+@pytest.mark.parametrize(("encryption", "transport"), [("REQUIRED", "TCP"), ("AUTO", "UDP")])
+async def test_a_self_test_goes_over_a_transport_that_it_fits_into_and_not_by_one_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encryption: str, transport: str
+) -> None:
+    monkeypatch.setattr("trunkline.asgi.NoCalls", Forgetful)
+    async with served_house(quick_settings(tmp_path, sip_host=SipHost("203.0.113.5"))) as house:
+        trunk_id = await trunk_of(house, mediaEncryption=encryption)
+        await house.api.answered_by(trunk_id)
+        assert (await self_test(house, trunk_id))["selfTest"]["outcome"] == "ANSWERED"
+    routes = [dial.by for dial in Forgetful.dials]
+    assert [route.transport for route in routes if isinstance(route, Route)] == [transport] * 2
 
 
 async def test_the_sandbox_has_no_rooms() -> None:

@@ -30,6 +30,10 @@ ENCRYPTION = (
     "The two sides do not agree on media encryption: switch mediaEncryption (AUTO and DISABLED offer plain audio only, "
     "ALLOWED and REQUIRED offer SRTP only)."
 )
+TOO_LARGE = (
+    "The call is larger than livekit-sip sends over UDP (1,300 bytes), as one with SRTP is once it answers the carrier's "
+    "challenge: set sipTransport to TLS or TCP, or mediaEncryption to AUTO or DISABLED."
+)
 PATH = (
     "A firewall drops the packets, or the carrier answers only addresses that it knows: give it livekit-sip's, or the "
     "edge's with outboundProxy."
@@ -116,6 +120,8 @@ def _special(end: CallEnd, trunk: SipTrunk) -> Iterator[str]:
         why = end.words.partition("x509: ")[2] or "unknown reason"
         yield f"livekit-sip does not trust the carrier's certificate: {why}."
         yield "For an authority of your own give livekit-sip its certificate with SSL_CERT_DIR and restart it."
+    elif "larger than MTU" in end.words:
+        yield TOO_LARGE
     elif "fail to resolve" in end.words:
         yield "livekit-sip finds no IPv4 address for sipAddress: LiveKit needs a name with an A record."
     elif LOST in end.words and trunk.sip_transport is not SipTransport.UDP:

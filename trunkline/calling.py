@@ -24,7 +24,12 @@ from trunkline.voice import VoiceError
 from trunkline.voice.calls import CallEnd, Dial
 
 FAILED = "Failed to place the test call."
-UNDER_WAY = Problem(Code.IN_USE, "A test of this SIP trunk is under way; try again when it has ended.", ("input", "id"))
+UNDER_WAY = Problem(
+    Code.IN_USE,
+    "A test of this SIP trunk is under way; try again when it has ended.",
+    ("input", "id"),
+    retryable=True,
+)
 NOT_THERE = Problem(
     Code.VOICE_UNAVAILABLE, f"{FAILED} The trunk is not in place at the voice backend yet.", None, retryable=True
 )

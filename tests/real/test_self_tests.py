@@ -36,8 +36,9 @@ async def test_a_line_that_works(
     async with own_workspace(exchange, "works") as client, exchange.livekit() as lk:
         digest = await new_line(client)
         listed = await new_line(client, inboundAuthorizationType="IP", allowedInboundIps=["127.0.0.0/24"])
+        encrypted = await new_line(client, mediaEncryption="REQUIRED")
         before = len((await lk.sip.list_outbound_trunk(api.ListSIPOutboundTrunkRequest())).items)
-        for line in (digest, listed):
+        for line in (digest, listed, encrypted):
             seen = await found(exchange, client, line.trunk["id"])
             record_property("self tests", f"{seen['outcome']} {seen['durationMs']} ms")
             assert (seen["outcome"], seen["agentName"]) == ("ANSWERED", "echo"), seen

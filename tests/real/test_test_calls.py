@@ -142,6 +142,18 @@ async def test_an_answered_call_is_hung_up(exchange: Exchange, carrier: Carrier)
     assert await left_behind(exchange) == []
 
 
+async def test_srtp_and_a_challenge_are_too_large_for_udp(exchange: Exchange, carrier: Carrier, tmp_path: Path) -> None:
+    callee_of_both = scenario(tmp_path, refusing("486 Busy Here"))
+    async with carrier.answering(callee_of_both) as callee, own_workspace(exchange, "large") as client:
+        line = await new_line(client, agent=None, sipPort=callee.port, mediaEncryption="REQUIRED")
+        call = (await test_call(client, line.trunk["id"]))["call"]
+        assert (call["outcome"], "larger than livekit-sip sends over UDP" in call["likelyCauses"][0]) == (
+            "UNREACHABLE",
+            True,
+        ), call
+    assert await left_behind(exchange) == []
+
+
 def _quiet() -> AbstractAsyncContextManager[Any]:
     return over_tcp(saying(), stays=True, blind=True)
 
@@ -190,6 +202,7 @@ async def test_a_client_that_goes_away_leaves_no_call(exchange: Exchange, carrie
                 await test_call(client, line.trunk["id"], ringSeconds=4)
         again = await test_call(client, line.trunk["id"])
         assert codes(again) == ["IN_USE"]
+        assert again["userErrors"][0]["retryable"] is True
         async with asyncio.timeout(20):
             while await left_behind(exchange):
                 await asyncio.sleep(0.1)
