@@ -31,8 +31,8 @@ ENCRYPTION = (
     "ALLOWED and REQUIRED offer SRTP only)."
 )
 TOO_LARGE = (
-    "The call is larger than livekit-sip sends over UDP (1,300 bytes), as one with SRTP is once it answers the carrier's "
-    "challenge: set sipTransport to TLS or TCP, or mediaEncryption to AUTO or DISABLED."
+    "The call is larger than livekit-sip sends over UDP (1,300 bytes), as one with SRTP is once it answers the "
+    "carrier's challenge: set sipTransport to TLS or TCP, or mediaEncryption to AUTO or DISABLED."
 )
 PATH = (
     "A firewall drops the packets, or the carrier answers only addresses that it knows: give it livekit-sip's, or the "
