@@ -74,6 +74,11 @@ def test_tls_brings_encrypted_audio_where_one_switch_means_both() -> None:
     assert (exotel.sip_port, exotel.media_encryption) == (443, MediaEncryption.REQUIRED)
 
 
+def test_freeswitch_takes_trunks_at_one_port_over_udp_and_tcp() -> None:
+    draft = filled(number_draft(provider="freeswitch_fusionpbx", sip_transport=SipTransport.TCP))
+    assert draft.sip_port == 5080
+
+
 def test_nothing_that_was_given_is_replaced() -> None:
     given = twilio(
         sip_transport=SipTransport.TCP,
@@ -118,7 +123,9 @@ def test_the_missing_ranges_are_named() -> None:
 def test_regional_ranges_need_not_all_be_there() -> None:
     telnyx = replace(ip_draft("192.76.120.10", "64.16.250.10"), sip_address="sip.telnyx.com", provider="telnyx")
     assert told(telnyx) == []
-    assert told(replace(telnyx, allowed_inbound_ips=["8.8.8.8"])) == ["PROVIDER_MISMATCH allowedInboundIps"]
+    elsewhere = replace(telnyx, allowed_inbound_ips=["8.8.8.8"])
+    assert told(elsewhere) == ["PROVIDER_MISMATCH allowedInboundIps"]
+    assert "some of 192.76.120.10/32, " in messages(elsewhere)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +141,12 @@ def test_regional_ranges_need_not_all_be_there() -> None:
 )
 def test_each_difference_is_told_beside_its_field(changes: dict[str, object], field: str) -> None:
     assert told(twilio(**changes)) == [f"PROVIDER_MISMATCH {field}"]
+
+
+def test_a_carrier_that_refuses_every_call_is_told_before_anything_is_stored() -> None:
+    draft = replace(ip_draft("8.8.8.8"), provider="exotel", sip_address="pstn.in2.exotel.com")
+    assert told(filled(draft)) == ["PROVIDER_MISMATCH provider"]
+    assert "From host" in messages(filled(draft))
 
 
 def test_an_explicit_standard_port_is_no_difference() -> None:

@@ -84,6 +84,8 @@ def test_nothing_of_a_customer_stands_in_a_file(provider: Provider) -> None:
 def test_a_mistyped_key_has_neighbours() -> None:
     assert nearest("twillio") == ["twilio"]
     assert nearest("Telnyx ") == ["telnyx"]
+    assert nearest("Telekom") == ["telekom_companyflex"]
+    assert nearest("fusionpbx") == ["freeswitch_fusionpbx"]
     assert nearest("zzz") == []
 
 

@@ -72,7 +72,8 @@ async def test_a_trunk_with_its_preset_has_its_sheet(
 ) -> None:
     payload = await house.api.create(**wish_of(provider))
     assert codes(payload) == []
-    assert [each for each in payload["warnings"] if each["code"] == "PROVIDER_MISMATCH"] == []
+    mismatches = [each["field"] for each in payload["warnings"] if each["code"] == "PROVIDER_MISMATCH"]
+    assert mismatches == ([["input", "provider"]] if provider.outbound.refused else [])
     created = payload["sipTrunk"]
     if provider.outbound.transports:
         assert created["sipTransport"] == provider.outbound.transports[0]
@@ -99,6 +100,32 @@ async def test_the_port_is_the_one_of_udp_and_tcp(tmp_path: Path, transport: str
         sheet = (await sheet_of(house, created["id"]))["setupSheet"]
         assert sheet["sipUri"] == uri
         assert uri in [step["value"] for step in sheet["steps"]]
+
+
+@pytest.mark.parametrize(
+    ("key", "transport", "value"),
+    [
+        ("telnyx", "UDP", "sip.example.com:5070"),
+        ("telnyx", "TLS", "sip.example.com:5061"),  # its console has a field for the port
+        ("vonage", "TLS", "sip.example.com"),  # its console has none
+        ("plivo", "UDP", "sip:+40741926265@sip.example.com:5070;transport=tcp"),
+        ("plivo", "TLS", "sip:+40741926265@sip.example.com;transport=tls"),
+        ("exotel", "TCP", "+40741926265@sip.example.com:5070;transport=tcp"),
+        ("exotel", "TLS", "+40741926265@sip.example.com;transport=tls"),
+        ("wavix", "UDP", "+40741926265@sip.example.com:5070;transport=tcp"),
+    ],
+)
+async def test_calls_are_sent_to_where_livekit_takes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, key: str, transport: str, value: str
+) -> None:
+    monkeypatch.setattr("trunkline.asgi.Resolver", lambda: Resolver(everybody))
+    async with served_house(quick_settings(tmp_path, sip_host=SipHost("sip.example.com", 5070))) as house:
+        wish = wish_of(providers()[key]) | {"sipTransport": transport}
+        created = (await house.api.create(**wish))["sipTrunk"]
+        sheet = (await sheet_of(house, created["id"]))["setupSheet"]
+    assert value in [step["value"] for step in sheet["steps"]]
+    if "@" in value:
+        assert sheet["sipUri"].removeprefix("sip:") == value.removeprefix("sip:")
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -140,6 +167,13 @@ async def test_a_list_that_lacks_ranges_says_which(house: House) -> None:
     assert step["where"] == "allowedInboundIps of this trunk"
     assert "54.244.51.0/30" in step["value"]
     assert "54.172.60.0/30" not in step["value"]
+
+
+async def test_of_regional_ranges_those_of_one_region_will_do(house: House) -> None:
+    region = ["192.76.120.10/32", "64.16.250.10/32"]
+    created = await house.api.create(provider="telnyx", inboundAuthorizationType="IP", allowedInboundIps=region)
+    steps = (await sheet_of(house, created["sipTrunk"]["id"]))["setupSheet"]["steps"]
+    assert steps[-1]["value"] == ", ".join(region)
 
 
 async def test_what_a_user_wrote_stays_text_on_the_page(house: House) -> None:

@@ -57,6 +57,7 @@ def differences(provider: Provider | None, trunk: Compared) -> Iterator[Notice |
     if provider is None:
         return
     yield livekit_need_not_register(provider)
+    yield calls_to_it_are_taken(provider)
     yield host_is_the_providers(provider, trunk.host)
     yield port_is_the_providers(provider, trunk)
     yield transport_is_taken(provider, trunk.transport)
@@ -79,6 +80,11 @@ def livekit_need_not_register(provider: Provider) -> Notice | None:
         return None
     advice = "Put a PBX or SBC that registers in front and give its address, or take another carrier."
     return Notice(NoticeCode.PROVIDER_NEEDS_REGISTRATION, f"{what} {advice}", PROVIDER)
+
+
+def calls_to_it_are_taken(provider: Provider) -> Notice | None:
+    """What it wants of every call and no trunk made here has."""
+    return None if provider.outbound.refused is None else _mismatch(provider, "provider", provider.outbound.refused)
 
 
 def host_is_the_providers(provider: Provider, host: str | BadHost) -> Notice | None:
@@ -150,16 +156,26 @@ def addresses_are_asked_for(provider: Provider, trunk: Compared) -> Notice | Non
 
 
 def no_range_is_missing(provider: Provider, trunk: Compared) -> Notice | None:
-    """A subset loses calls, since they come from any of the ranges; of regional ones each customer needs some."""
-    known = provider.inbound.ranges
-    if not known or trunk.authorization is not InboundAuthorizationType.IP or not trunk.ranges:
+    """A subset loses calls, since they come from any of the ranges."""
+    if trunk.authorization is not InboundAuthorizationType.IP or not trunk.ranges:
         return None
-    missing = missing_ranges(known, trunk.ranges)
-    if not missing or (provider.inbound.ranges_are_regional and len(missing) < len(known)):
+    missing = ranges_to_add(provider, trunk.ranges)
+    if not missing:
         return None
     told = ", ".join(str(network) for network in missing[:RANGES_TOLD])
     more = f" and {len(missing) - RANGES_TOLD} more" if len(missing) > RANGES_TOLD else ""
-    return _mismatch(provider, "allowedInboundIps", f"calls also come from {told}{more}, which are not in the list")
+    if provider.inbound.ranges_are_regional:
+        what = f"by region calls come from some of {told}{more}, of which none is in the list"
+    else:
+        what = f"calls also come from {told}{more}, which are not in the list"
+    return _mismatch(provider, "allowedInboundIps", what)
+
+
+def ranges_to_add(provider: Provider, listed: Sequence[Network]) -> list[Network]:
+    """The known ranges that a list lacks; of regional ones each customer needs only some."""
+    known = provider.inbound.ranges or ()
+    missing = missing_ranges(known, listed)
+    return [] if provider.inbound.ranges_are_regional and len(missing) < len(known) else missing
 
 
 def missing_ranges(known: Sequence[Network], listed: Sequence[Network]) -> list[Network]:

@@ -50,7 +50,7 @@ def _row(provider: Provider) -> tuple[str, ...]:
 def _works(provider: Provider) -> str:
     match provider.registration:
         case Registration.NONE:
-            return "yes"
+            return "inbound only" if provider.outbound.refused else "yes"
         case Registration.INBOUND:
             return "outbound only"
         case Registration.ALWAYS:

@@ -7,7 +7,7 @@ from ipaddress import ip_network
 from models.sip_trunk import InboundAuthorizationType, SipCallingFormat, SipTransport, SipTrunk
 from trunkline.hosts import literal
 from trunkline.phone import caller_id
-from trunkline.provider_rules import missing_ranges
+from trunkline.provider_rules import STANDARD_PORTS, ranges_to_add
 from trunkline.providers import Provider, Step, find, generic_steps
 
 SIP_HOST = "TRUNKLINE_SIP_HOST"
@@ -17,7 +17,7 @@ OUTER_ADDRESS = "TRUNKLINE_EDGE_OUTER_ADDRESS"
 NO_OUTER_ADDRESS = f"({OUTER_ADDRESS} is not set)"
 OWN_FIREWALL = "Your own firewall, in front of LiveKit's SIP service"
 # What a step's value may name.
-WORDS = ("address", "caller", "egress", "host", "target", "transport", "uri", "user", "username")
+WORDS = ("address", "caller", "egress", "host", "parameter", "server", "target", "transport", "uri", "user", "username")
 WEB_MEANING = str.maketrans({character: f"\\{character}" for character in "\\`*_{}[]<#|"})
 
 
@@ -63,12 +63,12 @@ def setup_sheet(trunk: SipTrunk, sip_host: str | None, outer_address: str | None
     """
     provider = find(trunk.provider)
     if sip_host and trunk.sip_transport is SipTransport.TLS:
-        sip_host = _host(sip_host)  # TLS has another port: without one it is 5061 (RFC 3261 section 19.1.2)
+        sip_host = _host(sip_host)  # TLS has another port: a URI without one means 5061 (RFC 3261 section 19.1.2)
     words = _words(trunk, provider, sip_host, outer_address)
     steps = provider.steps if provider else generic_steps()
     return Sheet(
         title=f"{provider.name if provider else 'Your carrier'}: setup for {trunk.phone_number}",
-        sip_uri=f"sip:{_target(trunk, provider, sip_host)}{_parameter(trunk)}" if sip_host else None,
+        sip_uri=f"sip:{_target(trunk, provider, sip_host)}{_parameter(trunk, provider)}" if sip_host else None,
         transport=trunk.sip_transport,
         steps=(
             *_missing_settings(trunk, sip_host, outer_address),
@@ -86,16 +86,18 @@ def _host(sip_host: str) -> str:
 def _words(
     trunk: SipTrunk, provider: Provider | None, sip_host: str | None, outer_address: str | None
 ) -> dict[str, str]:
-    target = _target(trunk, provider, sip_host)
+    target, parameter = _target(trunk, provider, sip_host), _parameter(trunk, provider)
     port = "" if trunk.sip_port is None else f":{trunk.sip_port}"
     return {
         "address": f"{trunk.sip_address}{port}",
         "caller": caller_id(trunk.sip_trunk_type, trunk.phone_number, trunk.sip_calling_format),
         "egress": (outer_address or NO_OUTER_ADDRESS) if trunk.outbound_proxy else _egress(sip_host),
         "host": sip_host or NO_HOST,
+        "parameter": parameter,
+        "server": f"{sip_host}{_field_port(trunk)}" if sip_host else NO_HOST,
         "target": target,
         "transport": trunk.sip_transport.value,
-        "uri": f"sip:{target}{_parameter(trunk)}",
+        "uri": f"sip:{target}{parameter}",
         "user": _user(trunk, provider),
         "username": trunk.sip_username,
     }
@@ -111,8 +113,16 @@ def _target(trunk: SipTrunk, provider: Provider | None, sip_host: str | None) ->
     return f"{_user(trunk, provider)}@{sip_host or NO_HOST}"
 
 
-def _parameter(trunk: SipTrunk) -> str:
-    return "" if trunk.sip_transport is SipTransport.UDP else f";transport={trunk.sip_transport.lower()}"
+def _parameter(trunk: SipTrunk, provider: Provider | None) -> str:
+    transport = trunk.sip_transport
+    if transport is SipTransport.UDP and provider:
+        transport = provider.inbound.transport or transport
+    return "" if transport is SipTransport.UDP else f";transport={transport.lower()}"
+
+
+def _field_port(trunk: SipTrunk) -> str:
+    """A field for a port, unlike a URI, says 5060 by itself also where the transport is TLS."""
+    return f":{STANDARD_PORTS[SipTransport.TLS]}" if trunk.sip_transport is SipTransport.TLS else ""
 
 
 def _egress(sip_host: str | None) -> str:
@@ -151,7 +161,7 @@ def _own_side(trunk: SipTrunk, provider: Provider | None) -> Iterator[Entry]:
     known = provider.inbound.ranges if provider else None
     source = f"compared with the list of {trunk.provider_as_of}" if known else "as you gave them"
     yield Entry(OWN_FIREWALL, f"Let calls of these addresses in ({source}).", ", ".join(listed))
-    missing = missing_ranges(known, [ip_network(each) for each in listed]) if known else []
+    missing = ranges_to_add(provider, [ip_network(each) for each in listed]) if provider else []
     if provider and missing:
         what = (
             f"In the list of {provider.name} as of {provider.as_of}, but not in this trunk's; updateSipTrunk adds them."

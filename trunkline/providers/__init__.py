@@ -65,7 +65,10 @@ class NumberFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outbound:
-    """Calls to the carrier. `hosts`: `{…}` is the customer's own label; none: each customer is told its own."""
+    """Calls to the carrier. `hosts`: `{…}` is the customer's own label; none: each customer is told its own.
+
+    `refused`: why it refuses the calls of every trunk, in a part of a sentence.
+    """
 
     hosts: tuple[str, ...]
     transports: tuple[SipTransport, ...] | None = None  # the first is the usual one
@@ -73,11 +76,15 @@ class Outbound:
     srtp: Srtp | None = None
     authentication: tuple[str, ...] | None = None
     calling_formats: tuple[SipCallingFormat, ...] | None = None  # those that are taken; the first is the usual one
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inbound:
-    """Calls from the carrier. `ranges`: where its signalling comes from; regional: each customer sees only some."""
+    """Calls from the carrier. `ranges`: where its signalling comes from; regional: each customer sees only some.
+
+    `transport`: what it has to be told in the URI when the trunk is UDP.
+    """
 
     authentication: tuple[str, ...] | None = None
     ranges: tuple[Network, ...] | None = None
@@ -86,6 +93,7 @@ class Inbound:
     number_format: NumberFormat | None = None
     user_format: SipCallingFormat = SipCallingFormat.PLUS_E164  # how a number is typed into its console
     answers_digest: bool | None = None
+    transport: SipTransport | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +175,10 @@ def find(key: str | None) -> Provider | None:
 
 def nearest(key: str) -> list[str]:
     """The keys that a mistyped one may have meant."""
-    return difflib.get_close_matches(key.lower(), providers(), NEAREST)
+    name = key.lower()
+    return [each for each in providers() if name in each.split("_")] or difflib.get_close_matches(
+        name, providers(), NEAREST
+    )
 
 
 def recognised(host: str) -> Provider | None:
@@ -216,6 +227,7 @@ def _inbound(told: dict[str, Any]) -> Inbound:
         ranges_origin=_one(Confidence, told, "ranges_origin"),
         number_format=_one(NumberFormat, told, "number_format"),
         user_format=_one(SipCallingFormat, told, "user_format") or SipCallingFormat.PLUS_E164,
+        transport=_one(SipTransport, told, "transport"),
         **told,
     )
 
