@@ -41,6 +41,22 @@ def test_without_a_status_the_words_do(words: str, outcome: str) -> None:
     assert likely_causes(CallEnd(words=words), UDP)
 
 
+EDGE = {
+    (403, "Carrier refused the trunk's credentials"): "CREDENTIALS_REFUSED",
+    (403, "Unknown trunk key"): "VOICE_UNAVAILABLE",
+    (502, "Carrier cannot be reached"): "UNREACHABLE",
+    (502, "Bad Gateway"): "CARRIER_ERROR",
+    (504, "Carrier does not answer"): "NO_REPLY",
+}
+
+
+@pytest.mark.parametrize(("answer", "outcome"), EDGE.items())
+def test_what_the_edge_says_is_not_the_carriers_word(answer: tuple[int, str], outcome: str) -> None:
+    end = CallEnd(sip_status=answer[0], words=answer[1])
+    assert outcome_of(end) == outcome
+    assert likely_causes(end, UDP)
+
+
 def test_ringing_without_an_answer_rang() -> None:
     for end in (CallEnd(rang=True, words="sip request timed out"), CallEnd(rang=True, in_time=False)):
         assert outcome_of(end) is Outcome.RANG
@@ -58,6 +74,8 @@ def test_causes_are_special_where_more_is_known() -> None:
     assert "call again" in likely_causes(lost, tls)[0]
     assert likely_causes(lost, UDP) == [*CAUSES[Outcome.NO_REPLY]]
     assert "does not speak TLS" in likely_causes(CallEnd(in_time=False), tls)[0]
+    silent = CallEnd(sip_status=504, words="Carrier does not answer")
+    assert "certificate" in likely_causes(silent, tls)[0]
     assert "A record" in likely_causes(CallEnd(words="fail to resolve target for x"), UDP)[0]
     assert "sipTransport to TLS or TCP" in likely_causes(CallEnd(words="size of packet larger than MTU"), UDP)[0]
     assert likely_causes(CallEnd(answered=True), UDP) == []

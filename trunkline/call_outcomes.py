@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from enum import StrEnum
-from http import HTTPStatus
 
 from models.sip_trunk import SipTransport, SipTrunk
 from trunkline.voice.calls import CallEnd
@@ -67,11 +66,14 @@ WORDS = {
     "cpu exhausted": Outcome.VOICE_UNAVAILABLE,
     "unavailable": Outcome.VOICE_UNAVAILABLE,
 }
-# The edge's own words with a 403 (edge/kamailio.cfg).
-UNKNOWN_KEY = "Unknown trunk key"
-EDGE_WORDS = {
-    "Carrier refused the trunk's credentials": Outcome.CREDENTIALS_REFUSED,
+# The edge's own answers (edge/kamailio.cfg).
+UNKNOWN_KEY = (403, "Unknown trunk key")
+SILENT_CARRIER = (504, "Carrier does not answer")
+EDGE_ANSWERS = {
+    (403, "Carrier refused the trunk's credentials"): Outcome.CREDENTIALS_REFUSED,
     UNKNOWN_KEY: Outcome.VOICE_UNAVAILABLE,
+    (502, "Carrier cannot be reached"): Outcome.UNREACHABLE,
+    SILENT_CARRIER: Outcome.NO_REPLY,
 }
 # Over TCP and TLS a refusal or a challenge ends the transaction at once, and then livekit-sip may see only that end.
 LOST = "transaction failed to complete"
@@ -96,8 +98,8 @@ def outcome_of(end: CallEnd) -> Outcome:
     if end.sip_status is None:
         found = next((outcome for part, outcome in WORDS.items() if part in end.words), None)
         return found or (Outcome.RANG if end.rang else Outcome.NO_REPLY)
-    if end.sip_status == HTTPStatus.FORBIDDEN and end.words in EDGE_WORDS:
-        return EDGE_WORDS[end.words]
+    if outcome := EDGE_ANSWERS.get((end.sip_status, end.words)):
+        return outcome
     if end.sip_status in UNANSWERED and end.rang:
         return Outcome.RANG
     by_class = Outcome.CARRIER_ERROR if 500 <= end.sip_status < 600 else Outcome.REJECTED  # noqa: PLR2004  # SIP's
@@ -112,7 +114,7 @@ def likely_causes(end: CallEnd, trunk: SipTrunk) -> list[str]:
 def _special(end: CallEnd, trunk: SipTrunk) -> Iterator[str]:
     if end.sip_status in {415, 488, 606}:
         yield ENCRYPTION
-    elif end.words == UNKNOWN_KEY:
+    elif (end.sip_status, end.words) == UNKNOWN_KEY:
         yield "The edge does not know this trunk (yet); reprovisionSipTrunk writes its route again."
     elif end.sip_status in UNANSWERED and not end.rang:
         yield "The called party is not registered or switched off; the trunk itself works."
@@ -124,6 +126,9 @@ def _special(end: CallEnd, trunk: SipTrunk) -> Iterator[str]:
         yield TOO_LARGE
     elif "fail to resolve" in end.words:
         yield "livekit-sip finds no IPv4 address for sipAddress: LiveKit needs a name with an A record."
+    elif (end.sip_status, end.words) == SILENT_CARRIER and trunk.sip_transport is SipTransport.TLS:
+        yield "The edge does not trust the carrier's certificate, or nobody speaks TLS at sipPort; its own log tells."
+        yield WRONG_PLACE
     elif LOST in end.words and trunk.sip_transport is not SipTransport.UDP:
         yield "livekit-sip missed what the carrier said, as happens now and then over TCP and TLS: call again."
         yield WRONG_PLACE

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from livekit import api
 
-from scripts.daemon import LOOPBACK
+from scripts.daemon import LOOPBACK, free_port
 from scripts.voice_edge import OUTER
 from tests.api import codes, until
 from tests.authority import Authority, new_authority, served_with
@@ -110,6 +110,14 @@ async def test_what_a_carrier_answers_arrives_as_it_is(  # noqa: PLR0913, PLR091
     async with carrier.answering(scenario(tmp_path, body)) as callee, own_workspace(behind, outcome) as client:
         line = await new_line(client, agent=None, sipPort=callee.port, outboundProxy=True)
         call = (await test_call(client, line.trunk["id"]))["call"]
+        assert (call["outcome"], call["sipStatus"]) == (outcome, status), call
+
+
+@pytest.mark.parametrize(("transport", "outcome", "status"), [("TCP", "UNREACHABLE", 502), ("UDP", "NO_REPLY", 504)])
+async def test_a_carrier_that_is_not_there_is_told(behind: Exchange, transport: str, outcome: str, status: int) -> None:
+    async with own_workspace(behind, "nobody") as client:
+        line = await new_line(client, agent=None, sipPort=free_port(), sipTransport=transport, outboundProxy=True)
+        call = (await test_call(client, line.trunk["id"], ringSeconds=20))["call"]
         assert (call["outcome"], call["sipStatus"]) == (outcome, status), call
 
 
