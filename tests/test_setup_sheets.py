@@ -113,6 +113,7 @@ async def test_the_port_is_the_one_of_udp_and_tcp(tmp_path: Path, transport: str
         ("exotel", "TCP", "+40741926265@sip.example.com:5070;transport=tcp"),
         ("exotel", "TLS", "+40741926265@sip.example.com;transport=tls"),
         ("wavix", "UDP", "+40741926265@sip.example.com:5070;transport=tcp"),
+        ("signalwire", "TLS", "+40741926265@sip.example.com;transport=tls"),
     ],
 )
 async def test_calls_are_sent_to_where_livekit_takes_them(
