@@ -143,10 +143,16 @@ def test_each_difference_is_told_beside_its_field(changes: dict[str, object], fi
     assert told(twilio(**changes)) == [f"PROVIDER_MISMATCH {field}"]
 
 
-def test_a_carrier_that_refuses_every_call_is_told_before_anything_is_stored() -> None:
-    draft = replace(ip_draft("8.8.8.8"), provider="exotel", sip_address="pstn.in2.exotel.com")
-    assert told(filled(draft)) == ["PROVIDER_MISMATCH provider"]
-    assert "From host" in messages(filled(draft))
+@pytest.mark.parametrize(
+    ("key", "host", "words"),
+    [("exotel", "pstn.in2.exotel.com", "From host"), ("sipgate", "sipconnect.sipgate.de", "SIP-ID")],
+)
+def test_a_carrier_that_will_refuse_the_calls_is_told_before_anything_is_stored(
+    key: str, host: str, words: str
+) -> None:
+    draft = filled(replace(ip_draft("8.8.8.8"), provider=key, sip_address=host))
+    assert "PROVIDER_MISMATCH provider" in told(draft)
+    assert words in messages(draft)
 
 
 def test_an_explicit_standard_port_is_no_difference() -> None:

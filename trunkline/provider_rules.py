@@ -83,7 +83,7 @@ def livekit_need_not_register(provider: Provider) -> Notice | None:
 
 
 def calls_to_it_are_taken(provider: Provider) -> Notice | None:
-    """What it wants of every call and no trunk made here has."""
+    """What it wants of calls and trunkline does not set."""
     return None if provider.outbound.refused is None else _mismatch(provider, "provider", provider.outbound.refused)
 
 

@@ -67,7 +67,7 @@ class NumberFormat(StrEnum):
 class Outbound:
     """Calls to the carrier. `hosts`: `{…}` is the customer's own label; none: each customer is told its own.
 
-    `refused`: why it refuses the calls of every trunk, in a part of a sentence.
+    `refused`: which calls it refuses for want of what trunkline does not set, in a part of a sentence.
     """
 
     hosts: tuple[str, ...]
