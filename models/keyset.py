@@ -1,6 +1,7 @@
 """Keyset pages: rows in any order, entered through an index where the last page ended. Never an OFFSET."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, cast
 
@@ -9,6 +10,7 @@ from tortoise.expressions import Q, ResolveContext
 from tortoise.models import Model
 from tortoise.query_utils import QueryModifier
 from tortoise.queryset import QuerySet
+from tortoise.transactions import in_transaction
 
 Row = TypeVar("Row", bound=Model)
 
@@ -106,7 +108,12 @@ class Listing(Generic[Row]):
     within: Span = Span()
 
     async def page(self, window: Window) -> Page[Row]:
-        """Fetch one page. One row more than asked for tells whether there is more."""
+        """Fetch one page. Of several conditions at one instant: a row may go from one to another meanwhile."""
+        async with _one_instant() if len(self.either) > 1 else nullcontext():
+            return await self._page(window)
+
+    async def _page(self, window: Window) -> Page[Row]:
+        """One row more than asked for tells whether there is more."""
         found = await self._first(
             self._between(window.after, window.before), window.size + 1, backwards=window.backwards
         )
@@ -137,3 +144,12 @@ class Listing(Generic[Row]):
     def _all(self, span: Span) -> QuerySet[Row]:
         ends = ((span.low, True), (span.high, False))
         return self.rows.filter(*(_Beyond(self.order.column, place, greater=low) for place, low in ends if place))
+
+
+@asynccontextmanager
+async def _one_instant() -> AsyncIterator[None]:
+    """Everything read inside is as it was at the first reading; on SQLite nobody writes meanwhile."""
+    async with in_transaction() as connection:
+        if connection.capabilities.dialect == "postgres":
+            await connection.execute_query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        yield

@@ -213,6 +213,28 @@ async def assigned_is_right_after_many_changes_at_once(house: House, trunks: lis
     assert await assigned_of(house, trunks[0]["id"]) == [bool(trunks[0]["assistants"])]
 
 
+async def what_changes_meanwhile_is_met_once(house: House, trunks: list[Trunk]) -> None:
+    """Each value of a filter is asked by itself: a trunk that goes from one to the other is in neither answer twice."""
+    statuses = {trunk["id"]: trunk["status"] for trunk in trunks if trunk["status"] in {"ACTIVE", "DEGRADED"}}
+    over = asyncio.Event()
+
+    async def changing() -> None:
+        while not over.is_set():
+            for status in ("DEGRADED", "ACTIVE"):
+                await SipTrunk.filter(id__in=list(statuses)).update(status=status)
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(changing())
+        met = [
+            (await house.api.ask(LIST, {"first": 100, "filter": {"status": ["ACTIVE", "DEGRADED"]}}))["sipTrunks"]
+            for _ in range(50)
+        ]
+        over.set()
+    assert all(sorted(node["id"] for node in found["nodes"]) == sorted(statuses) for found in met)
+    for trunk_id, status in statuses.items():
+        await SipTrunk.filter(id=trunk_id).update(status=status)
+
+
 async def assigned_of(house: House, *trunk_ids: str) -> list[bool]:
     assigned = await walked(house.api, 100, backwards=False, filter={"assigned": True})
     free = await walked(house.api, 100, backwards=False, filter={"assigned": False})
@@ -240,5 +262,6 @@ ALL = [
     every_order_is_walked_both_ways,
     every_filter_is_walked_in_every_order,
     a_prefix_orders_by_what_it_is_of,
+    what_changes_meanwhile_is_met_once,
     the_last_text_of_all_is_met,
 ]
