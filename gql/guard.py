@@ -59,7 +59,10 @@ class Guard:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(added)
+                answered = MutableHeaders(scope=message)
+                answered.update(added)
+                if self.origins:  # beside what else the answer varies with
+                    answered.add_vary_header("Origin")
             await send(message)
 
         answer = self._answer_at_the_door(scope, headers)
@@ -93,11 +96,9 @@ class Guard:
 
     def _cross_origin_headers(self, scope: Scope, headers: Headers) -> dict[str, str]:
         origin = headers.get("origin")
-        if not self.origins:
-            return {}
         if origin is None or _is_own(scope, headers) or not self._origin_is_allowed(scope, headers):
-            return {"vary": "Origin"}
-        return {"vary": "Origin", "access-control-allow-origin": origin, "access-control-expose-headers": REQUEST_ID}
+            return {}
+        return {"access-control-allow-origin": origin, "access-control-expose-headers": REQUEST_ID}
 
 
 def request_id_of(scope: Scope) -> str:

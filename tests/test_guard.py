@@ -112,6 +112,14 @@ async def test_other_origins_are_closed_out_unless_they_are_listed(tmp_path: Pat
         assert (own.status_code, "access-control-allow-origin" in own.headers) == (200, False)
 
 
+async def test_a_cache_keeps_apart_what_is_compressed_and_what_is_of_which_origin(tmp_path: Path) -> None:
+    listed = quick_settings(tmp_path, allowed_origins=("https://dashboard.example.com",))
+    async with served_house(listed) as house:
+        answer = await house.api.client.get("/graphiql/index.html", headers={"accept-encoding": "gzip"})
+    assert (answer.status_code, answer.headers["content-encoding"]) == (200, "gzip")
+    assert answer.headers["vary"] == "Accept-Encoding, Origin"
+
+
 async def test_only_what_the_api_needs_is_allowed_beforehand() -> None:
     async with client(APP, authorization="") as http:
         before = await http.options("/graphql", headers={**FOREIGN, "access-control-request-method": "DELETE"})
