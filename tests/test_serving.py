@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import signal
 import sqlite3
 import time
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gql.streams import IN_ALL, SOCKETS_MOST
 from tests.api import CREATE, LIST, given
 from tests.commands import output, refusal
 from tests.server_process import KEY, ServerProcess
@@ -27,6 +29,7 @@ UNREACHABLE = {
     "TRUNKLINE_RECONCILE_INTERVAL": "600",
 }
 PATIENCE_SECONDS = 30.0
+LIMITS_OF_THIS_PROCESS = Path("/proc/self/limits")
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,27 @@ def test_the_greeting_says_sandbox_and_where_the_key_is(first: ServerProcess) ->
         "Voice backend: SANDBOX (built in; no real call is made)",
         f"The API key is in {first.folder}/api-key",
     ]
+
+
+@pytest.mark.skipif(not LIMITS_OF_THIS_PROCESS.exists(), reason="only Linux tells a process's limits")
+def test_it_takes_room_for_as_many_sockets_as_it_promises(tmp_path: Path) -> None:
+    """Although whoever starts it allows 1,024 open files, as is usual."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    server = ServerProcess(tmp_path)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(1_024, soft), hard))
+    try:
+        server.launch()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    try:
+        until(server.is_ready)
+        assert server.daemon.process
+        limits = Path(f"/proc/{server.daemon.process.pid}/limits").read_text()
+    finally:
+        server.stop()
+    (line,) = (each for each in limits.splitlines() if each.startswith("Max open files"))
+    promised = SOCKETS_MOST + IN_ALL
+    assert int(line.split()[3]) >= (promised if hard == resource.RLIM_INFINITY else min(promised, hard))
 
 
 def test_the_first_key_works_and_is_for_its_owner_only(first: ServerProcess) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import resource
 import signal
 import socket
 import sys
@@ -26,6 +27,7 @@ PING_SECONDS = 20  # between two pings, and for the answer to one: below the idl
 UNREAD_SECONDS = 30  # a client that takes nothing for so long is cut off, by the kernel
 GRACE_SECONDS = 30  # longer than any creation, so that a stop cuts none off
 REQUEST_HEAD_MAX = 32 * 1024  # bytes
+FILES_WANTED = 16_384  # all web sockets and event streams that there may be, requests, the database; 1,024 is usual
 MAIN_SETTINGS = ("TRUNKLINE_HOST", "TRUNKLINE_PORT")
 METRICS_SETTINGS = ("TRUNKLINE_METRICS_ADDRESS",) * 2
 TRACE_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -68,10 +70,19 @@ class Beside(uvicorn.Server):
 def serve_forever(settings: Settings) -> None:
     """Serve until told to stop."""
     configure_log(settings.log_format)
+    _take_room_for_sockets()
     tracer = open_tracer(os.environ)
     with asyncio.Runner(loop_factory=_loop) as runner:
         runner.run(_serve(settings, tracer))
     tracer.close()
+
+
+def _take_room_for_sockets() -> None:
+    """Ask the system for as many open files as the bounds of subscriptions need, or for what it grants."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    granted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
+    if soft != resource.RLIM_INFINITY and soft < granted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (granted, hard))
 
 
 def open_tracer(environ: Mapping[str, str]) -> Tracer:
