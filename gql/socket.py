@@ -24,7 +24,7 @@ from gql.request_errors import RequestError, rate_limited
 from gql.streams import CLOSE_SECONDS, SOCKETS_MOST, Streams, told
 from trunkline.feed import Ending, Subscription
 from trunkline.keys import Caller
-from trunkline.log import log_unexpected
+from trunkline.log import log_unexpected, outlived
 from trunkline.observation import current
 
 PROTOCOL = "graphql-transport-ws"
@@ -80,10 +80,12 @@ class Socket:
 
     async def serve(self) -> None:
         """Speak until one side closes."""
-        began, close = time.perf_counter(), None
+        began = time.perf_counter()
+        close: Close | None = ENDINGS[Ending.MISSED]  # unless it ends as expected
         self.streams.sockets += 1
         try:
-            close = await self._spoken()
+            with outlived():
+                close = await self._spoken()
         finally:
             self.streams.sockets -= 1
             self.introduction.close()

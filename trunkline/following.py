@@ -81,6 +81,8 @@ class Follower:
             while await ear.is_alive() and not self.services.stopping.is_set():
                 await self.look()
                 await self.services.rest(LOOK_SECONDS, ear.lost)
+        if ear.lost.is_set():
+            log.warning("feed_interrupted", error="ConnectionLost")
 
     async def look(self) -> None:
         """Tell what nobody has told: the events since the last look, and a while before for those committed late."""

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from models.secret import Secret
-from tests.api import CREATE, given
-from tests.live import introduced, place_of
+from tests.api import CREATE, KEY, given
+from tests.live import introduced, opened, place_of
 from tests.live_cases import ALL, Case
 from tests.real.test_postgres_creates import postgres_settings
 from tests.server_process import ServerProcess
@@ -57,11 +58,26 @@ async def test_what_was_lost_on_the_way_is_told_after_all(tmp_path: Path, postgr
         await socket.subscribe(id=trunk["id"])
         await socket.is_quiet()
         administrator = await asyncpg.connect(postgres_url)
-        async with administrator.transaction():
-            await administrator.execute("UPDATE sip_trunk SET nickname = 'Told late'")
-            await administrator.execute(EVENT, trunk["id"])
-            await administrator.execute(CUT)
-        await administrator.close()
-        while (told := await socket.change())["sipTrunk"]["nickname"] != "Told late":
-            pass
+        with capture_logs() as log:
+            async with administrator.transaction():
+                await administrator.execute("UPDATE sip_trunk SET nickname = 'Told late'")
+                await administrator.execute(EVENT, trunk["id"])
+                await administrator.execute(CUT)
+            await administrator.close()
+            while (told := await socket.change())["sipTrunk"]["nickname"] != "Told late":
+                pass
         assert told["id"] == trunk["id"]
+        assert "feed_interrupted" in {line["event"] for line in log}
+
+
+async def test_without_its_database_a_socket_is_told_to_come_again(tmp_path: Path, postgres_url: str) -> None:
+    """By a code upon which clients do: one that subscribes, and one that says who it is."""
+    house = place_of(postgres_settings(tmp_path, postgres_url))
+    async with house as place, introduced(place) as known, opened(place) as stranger:
+        administrator = await asyncpg.connect(postgres_url.rpartition("/")[0] + "/postgres")
+        await administrator.execute(f"DROP DATABASE {postgres_url.rpartition('/')[2]} WITH (FORCE)")
+        await administrator.close()
+        await known.subscribe()
+        await stranger.say(type="connection_init", payload={"authorization": f"Bearer {KEY}"})
+        for socket in (known, stranger):
+            assert await socket.closed() == (1013, "Something was missed: subscribe again, then query")
