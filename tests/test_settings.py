@@ -109,7 +109,7 @@ WRONG = {
     "TRUNKLINE_LIMIT_TRUNKS": ["-1", "none"],
     "TRUNKLINE_LIMIT_REQUESTS_PER_MINUTE": ["1/s", "1000001"],
     "TRUNKLINE_LIMIT_PROVISIONS": ["0.5"],
-    "TRUNKLINE_ALLOWED_HOSTS": ["https://api.example.com", "api.example.com/graphql", "u@api.example.com"],
+    "TRUNKLINE_ALLOWED_HOSTS": ["https://api.example.com", "api.example.com/graphql", "u@api.example.com", "*"],
     "TRUNKLINE_ALLOWED_ORIGINS": [
         "dashboard.example.com",
         "https://dashboard.example.com/",

@@ -168,8 +168,8 @@ def networks(text: str) -> tuple[Network, ...]:
 def hosts(text: str) -> tuple[str, ...]:
     """Host names, in lower case."""
     entries = _entries(text)
-    if any(set(entry) & set("/@?#") for entry in entries):
-        message = "must hold host names such as trunkline.example.com, without https:// and without a path"
+    if any(set(entry) & set("/@?#*") for entry in entries):
+        message = "must hold host names such as trunkline.example.com, without https://, a path or *"
         raise ValueError(message)
     return tuple(entry.lower() for entry in entries)
 
