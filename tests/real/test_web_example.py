@@ -65,6 +65,10 @@ def test_each_problem_stands_beside_its_field_and_goes_when_it_is_mended(seen: d
     assert seen["errorsAfterwards"] == {}
 
 
+def test_a_port_that_is_no_number_is_not_left_out_in_silence(seen: dict[str, Any]) -> None:
+    assert seen["port"] == "A port is a number."
+
+
 def test_warnings_stand_beside_their_fields(seen: dict[str, Any]) -> None:
     assert set(seen["warnings"]) == {"SIP password"}
 
@@ -82,6 +86,14 @@ def test_the_created_trunk_is_listed_with_both_its_ids(seen: dict[str, Any]) -> 
 
 def test_what_others_change_shows_by_itself(seen: dict[str, Any]) -> None:
     assert seen["live"] is True
+
+
+def test_a_key_that_was_revoked_is_told(seen: dict[str, Any]) -> None:
+    assert seen["revoked"].endswith("The API key does not work any more")
+
+
+def test_what_happened_while_it_was_cut_off_shows_when_it_is_back(seen: dict[str, Any]) -> None:
+    assert seen["cutOff"] is True
 
 
 def test_the_browser_keeps_nothing_and_complains_of_nothing(seen: dict[str, Any]) -> None:

@@ -1,6 +1,6 @@
 // The form. Every problem of an answer is shown beside its field: UserError.field is the path of the input.
 import { useState, type ReactNode } from 'react';
-import { useForm, useWatch, type Path } from 'react-hook-form';
+import { useForm, useWatch, type Path, type RegisterOptions } from 'react-hook-form';
 import { useMutation, useQuery } from 'urql';
 import { DialPreview } from './DialPreview';
 import { CREATE, PROVIDERS, VALIDATE } from './documents';
@@ -22,6 +22,11 @@ const CHOICES = {
   mediaEncryption: ['AUTO', 'DISABLED', 'ALLOWED', 'REQUIRED'],
   sipCallingFormat: ['PLUS_E164', 'E164', 'NATIONAL'],
   inboundAuthorizationType: ['AUTH', 'IP'],
+};
+
+// What could not even be sent; everything else the API says.
+const RULES: Partial<Record<Name, RegisterOptions<Fields, Name>>> = {
+  sipPort: { pattern: { value: /^\d{0,5}$/, message: 'A port is a number.' } },
 };
 
 // What the form holds as text becomes what the API takes; blank is left out.
@@ -78,7 +83,7 @@ export function TrunkForm() {
     </label>
   );
   const text = (name: Name, label: string, type = 'text') =>
-    row(name, label, <input type={type} autoComplete="off" aria-invalid={!!formState.errors[name]} {...register(name)} />);
+    row(name, label, <input type={type} autoComplete="off" aria-invalid={!!formState.errors[name]} {...register(name, RULES[name])} />);
   const choice = (name: keyof typeof CHOICES, label: string) =>
     row(name, label, <select {...register(name)}>{CHOICES[name].map((each) => <option key={each}>{each}</option>)}</select>);
 

@@ -1,16 +1,16 @@
-// The trunks with their live status. The order matters: subscribe first, then query, so that nothing falls in between.
+// The trunks with their live status. Asked again whenever the subscription stands, so that nothing falls in between.
 import { useEffect } from 'react';
 import { useQuery, useSubscription } from 'urql';
 import { CHANGES, TRUNKS } from './documents';
 
-export function TrunkList() {
+export function TrunkList({ standing }: { standing: number }) {
   const [live] = useSubscription({ query: CHANGES });
   const [{ data, error }, refetch] = useQuery({ query: TRUNKS, requestPolicy: 'cache-and-network' });
   const change = live.data?.sipTrunkChanged;
   // What a change brings is the trunk as it stands now; only a new or vanished one needs the list again.
   useEffect(() => {
-    if (change) refetch({ requestPolicy: 'network-only' });
-  }, [change, refetch]);
+    if (change || standing) refetch({ requestPolicy: 'network-only' });
+  }, [change, standing, refetch]);
 
   return (
     <section aria-label="Trunks">

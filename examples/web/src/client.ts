@@ -2,13 +2,18 @@
 import { Client, cacheExchange, fetchExchange, subscriptionExchange } from 'urql';
 import { createClient } from 'graphql-ws';
 
-export function clientFor(key: string): Client {
+// onStanding: the subscription stands, after every (re)connect. From then on a query misses nothing.
+export function clientFor(key: string, onStanding: () => void): Client {
   const authorization = `Bearer ${key}`;
   const socket = createClient({
     url: `${location.origin.replace('http', 'ws')}/graphql`,
     connectionParams: { authorization }, // a browser cannot set headers on a web socket
     shouldRetry: () => true,
     retryAttempts: Infinity,
+    on: {
+      connected: (opened) => setTimeout(() => (opened as WebSocket).send('{"type":"ping"}')), // after `subscribe`
+      pong: (received) => received && onStanding(),
+    },
   });
   return new Client({
     url: '/graphql',
@@ -19,7 +24,12 @@ export function clientFor(key: string): Client {
       fetchExchange,
       subscriptionExchange({
         forwardSubscription: ({ query, variables }) => ({
-          subscribe: (sink) => ({ unsubscribe: socket.subscribe({ query: query ?? '', variables }, sink) }),
+          subscribe: (sink) => ({
+            unsubscribe: socket.subscribe({ query: query ?? '', variables }, {
+              ...sink,
+              error: (why) => sink.error(why instanceof CloseEvent ? new Error(why.reason) : why), // a key that was revoked
+            }),
+          }),
         }),
       }),
     ],

@@ -8,7 +8,8 @@ import { TrunkList } from './TrunkList';
 
 function App() {
   const [key, setKey] = useState('');
-  const client = useMemo(() => clientFor(key), [key]);
+  const [standing, setStanding] = useState(0); // how often the subscription stood: more than once after a reconnect
+  const client = useMemo(() => clientFor(key, () => setStanding((times) => times + 1)), [key]);
   if (!key) {
     const take = (form: FormData) => setKey(String(form.get('key')).trim());
     return (
@@ -25,7 +26,7 @@ function App() {
     <Provider value={client}>
       <main>
         <TrunkForm />
-        <TrunkList />
+        <TrunkList standing={standing} />
       </main>
     </Provider>
   );

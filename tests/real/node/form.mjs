@@ -1,13 +1,32 @@
 // node form.mjs URL KEY: works with examples/web in Chromium as a person does, and prints as JSON what it saw.
+import { connect, createServer } from 'node:net';
 import { launch } from './browser.mjs';
 
 const [url, key] = process.argv.slice(2);
 const browser = await launch();
-const page = await (await browser.newContext()).newPage();
-page.setDefaultTimeout(60_000);
 const problems = [];
-page.on('pageerror', (error) => problems.push(error.message));
-page.on('console', (line) => line.type() === 'error' && problems.push(line.text()));
+const open = async (address, secret) => {
+  const opened = await (await browser.newContext()).newPage();
+  opened.setDefaultTimeout(60_000);
+  opened.on('pageerror', (error) => problems.push(error.message));
+  opened.on('console', (line) => line.type() === 'error' && problems.push(line.text()));
+  await opened.goto(address);
+  await opened.getByLabel('API key').fill(secret);
+  await opened.getByRole('button', { name: 'Open' }).click();
+  return opened;
+};
+
+// The same API, past the page.
+const ask = async (query, variables) => {
+  const headers = { 'content-type': 'application/json', authorization: `Bearer ${key}` };
+  const answer = await fetch(`${url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
+  return (await answer.json()).data;
+};
+
+const REMOVE = 'mutation ($input: DeleteSipTrunkInput!) { deleteSipTrunk(input: $input) { deletedId } }';
+const left = (await ask('{ sipTrunks { nodes { id } } }')).sipTrunks.nodes; // by a try that was too slow
+for (const { id } of left) await ask(REMOVE, { input: { id } });
+const page = await open(url, key);
 
 const form = page.getByRole('form', { name: 'New trunk' });
 const field = (label) => form.locator('label', { hasText: new RegExp(`^${label}`) });
@@ -26,16 +45,6 @@ const press = async (name, told) => {
   await form.getByRole('status').filter({ hasText: told }).waitFor();
 };
 
-// The same API, past the page.
-const ask = async (query, variables) => {
-  const headers = { 'content-type': 'application/json', authorization: `Bearer ${key}` };
-  const answer = await fetch(`${url}/graphql`, { method: 'POST', headers, body: JSON.stringify({ query, variables }) });
-  return (await answer.json()).data;
-};
-
-await page.goto(url);
-await page.getByLabel('API key').fill(key);
-await page.getByRole('button', { name: 'Open' }).click();
 await form.locator('option[value="twilio"]').waitFor({ state: 'attached' });
 
 const seen = {};
@@ -43,7 +52,11 @@ await fill({ 'Number or extension': '0741926265', 'SIP user name': 'alice', 'SIP
 await press('Create', 'The given data was invalid.');
 seen.errors = await beside('em[role=alert]');
 
-await fill({ 'Number or extension': '+40741926265', 'SIP password': 'hunter2', 'SIP server': '8.8.4.4', Name: 'Front desk', Country: 'RO' });
+await fill({ Port: '506O' });
+await form.getByRole('button', { name: 'Check', exact: true }).click();
+seen.port = await field('Port').locator('em[role=alert]').textContent();
+
+await fill({ Port: '', 'Number or extension': '+40741926265', 'SIP password': 'hunter2', 'SIP server': '8.8.4.4', Name: 'Front desk', Country: 'RO' });
 await press('Check', 'The given data is valid.');
 seen.errorsAfterwards = await beside('em[role=alert]');
 seen.warnings = await beside('em.warning');
@@ -70,11 +83,40 @@ const input = {
 const create = 'mutation ($input: CreateSipTrunkInput!) { createSipTrunk(input: $input) { sipTrunk { id } } }';
 const { id } = (await ask(create, { input })).createSipTrunk.sipTrunk;
 await listed('From elsewhere').filter({ hasText: 'ACTIVE' }).waitFor();
-await ask('mutation ($input: DeleteSipTrunkInput!) { deleteSipTrunk(input: $input) { deletedId } }', { input: { id } });
+await ask(REMOVE, { input: { id } });
 await listed('From elsewhere').waitFor({ state: 'detached' });
 seen.live = true;
 
+// A key that is revoked is told on the page that watches with it.
+const wish = { name: 'Of the page', scopes: ['READ'] };
+const make = 'mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { secret apiKey { id } } }';
+const made = (await ask(make, { input: wish })).createApiKey;
+const watcher = await open(url, made.secret);
+await watcher.getByRole('listitem').first().waitFor();
+await ask('mutation ($input: RevokeApiKeyInput!) { revokeApiKey(input: $input) { revokedId } }', { input: made.apiKey });
+seen.revoked = await watcher.getByRole('alert').textContent();
+
 seen.kept = await page.evaluate(() => [...Object.keys(localStorage), ...Object.keys(sessionStorage), document.cookie].join(''));
-seen.problems = problems;
+seen.problems = [...problems];
+
+// What happened while the page was cut off shows when it is back.
+const lines = new Set();
+let isCut = false;
+const between = createServer((line) => {
+  if (isCut) return line.destroy();
+  const onwards = connect(new URL(url).port, new URL(url).hostname);
+  for (const end of [line, onwards]) end.on('error', () => {}) && lines.add(end);
+  line.pipe(onwards).pipe(line);
+});
+await new Promise((listens) => between.listen(0, '127.0.0.1', listens));
+const far = await open(`http://127.0.0.1:${between.address().port}`, key);
+await far.getByRole('listitem').filter({ hasText: 'Front desk' }).waitFor();
+isCut = true;
+for (const end of lines) end.destroy();
+await ask(create, { input: { ...input, nickname: 'Made meanwhile' } });
+isCut = false;
+await far.getByRole('listitem').filter({ hasText: 'Made meanwhile' }).waitFor();
+seen.cutOff = true;
+between.close();
 console.log(JSON.stringify(seen, null, 2));
 await browser.close();
