@@ -1,8 +1,11 @@
 """The schema: the one list of operations, and the scalars."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import strawberry
+from graphql import GraphQLSchema, default_field_resolver
 from strawberry.schema.config import StrawberryConfig
 
 from gql import assistant as assistants
@@ -201,6 +204,22 @@ class Subscription:
     )
 
 
+def _prepare(made: GraphQLSchema) -> None:
+    for field in (made.mutation_type.fields if made.mutation_type else {}).values():
+        field.resolve = _reading_anew(field.resolve or default_field_resolver)
+    enforce_scopes(made)
+
+
+def _reading_anew(resolve: Callable[..., Any]) -> Callable[..., Any]:
+    """What the mutation before it in the same document loaded, it may have changed."""
+
+    def resolving(source: object, info: Any, /, **arguments: Any) -> Any:  # noqa: ANN401  # as graphql-core calls it
+        info.context.trunks.clear_all()
+        return resolve(source, info, **arguments)
+
+    return resolving
+
+
 schema = Schema(
     query=Query,
     mutation=Mutation,
@@ -208,5 +227,5 @@ schema = Schema(
     types=[trunks.SipTrunk, assistants.Assistant, workspaces.Workspace, workspaces.ApiKey, events.SipTrunkEvent],
     config=StrawberryConfig(scalar_map={Secret: SECRET, datetime: DATE_TIME}),
     extensions=[BehindTheWall],
-    prepare=enforce_scopes,
+    prepare=_prepare,
 )

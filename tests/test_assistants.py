@@ -43,6 +43,23 @@ async def trunk(house: House) -> dict[str, Any]:
     return made
 
 
+async def test_each_mutation_of_a_document_shows_what_the_one_before_changed(
+    house: House, trunk: dict[str, Any]
+) -> None:
+    assistant = await house.api.answered_by(trunk["id"], kind="OUTBOUND")
+    document = """mutation ($trunk: UpdateSipTrunkInput!, $assistant: UpdateAssistantInput!) {
+      first: updateAssistant(input: $assistant) { assistant { phoneNumber { nickname } } }
+      second: updateSipTrunk(input: $trunk) { sipTrunk { nickname assistants { phoneNumber { nickname } } } }
+      third: updateAssistant(input: $assistant) { assistant { phoneNumber { nickname } } }
+    }"""
+    wish = {"trunk": {"id": trunk["id"], "nickname": "New"}, "assistant": {"id": assistant["id"], "name": "Desk 2"}}
+    told = await house.api.ask(document, wish)
+    new = {"phoneNumber": {"nickname": "New"}}
+    assert told["first"]["assistant"] != new
+    assert told["second"]["sipTrunk"] == {"nickname": "New", "assistants": [new]}
+    assert told["third"]["assistant"] == new
+
+
 async def test_an_inbound_assistant_answers_the_calls_of_its_trunk_each_in_a_room_of_its_own(
     house: House, assistants: Assistants, trunk: dict[str, Any]
 ) -> None:
