@@ -6,7 +6,8 @@ import type { DialPreviewInput } from './gql/graphql';
 
 export function DialPreview({ trunk }: { trunk: Omit<DialPreviewInput, 'destination'> }) {
   const [destination, setDestination] = useState('');
-  const pause = !destination || !trunk.phoneNumber || !trunk.sipAddress || !trunk.countryCode;
+  const unknown = trunk.sipTrunkType === 'EXTENSION' && !trunk.countryCode; // a number tells its country itself
+  const pause = !destination || !trunk.phoneNumber || !trunk.sipAddress || unknown;
   const [{ data, error }] = useQuery({ query: DIAL_PREVIEW, variables: { input: { ...trunk, destination } }, pause });
   const seen = pause ? undefined : data?.dialPreview;
   return (
