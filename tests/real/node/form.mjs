@@ -4,8 +4,7 @@ import { launch } from './browser.mjs';
 
 const [url, key] = process.argv.slice(2);
 const browser = await launch();
-const problems = [];
-const open = async (address, secret) => {
+const open = async (address, secret, problems = []) => {
   const opened = await (await browser.newContext()).newPage();
   opened.setDefaultTimeout(60_000);
   opened.on('pageerror', (error) => problems.push(error.message));
@@ -26,7 +25,8 @@ const ask = async (query, variables) => {
 const REMOVE = 'mutation ($input: DeleteSipTrunkInput!) { deleteSipTrunk(input: $input) { deletedId } }';
 const left = (await ask('{ sipTrunks { nodes { id } } }')).sipTrunks.nodes; // by a try that was too slow
 for (const { id } of left) await ask(REMOVE, { input: { id } });
-const page = await open(url, key);
+const problems = [];
+const page = await open(url, key, problems);
 
 const form = page.getByRole('form', { name: 'New trunk' });
 const field = (label) => form.locator('label', { hasText: new RegExp(`^${label}`) });
@@ -63,7 +63,7 @@ seen.warnings = await beside('em.warning');
 
 await form.getByLabel('Destination').fill('+40 212 345 678');
 await field('Calling format').locator('select').selectOption('NATIONAL');
-const preview = form.locator('output').filter({ hasText: '0212345678' });
+const preview = form.locator('output').filter({ hasText: 'sip:0212345678' });
 await preview.waitFor();
 seen.preview = await preview.textContent();
 await form.getByLabel('Destination').fill('+12025550123');
@@ -94,10 +94,10 @@ const made = (await ask(make, { input: wish })).createApiKey;
 const watcher = await open(url, made.secret);
 await watcher.getByRole('listitem').first().waitFor();
 await ask('mutation ($input: RevokeApiKeyInput!) { revokeApiKey(input: $input) { revokedId } }', { input: made.apiKey });
-seen.revoked = await watcher.getByRole('alert').textContent();
+seen.revoked = await watcher.getByRole('alert').first().textContent(); // by its subscription, or by a query just then
 
 seen.kept = await page.evaluate(() => [...Object.keys(localStorage), ...Object.keys(sessionStorage), document.cookie].join(''));
-seen.problems = [...problems];
+seen.problems = problems;
 
 // What happened while the page was cut off shows when it is back.
 const lines = new Set();
