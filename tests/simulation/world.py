@@ -48,7 +48,7 @@ SETTINGS = Settings(provision_timeout=PROVISION_SECONDS, settle_time=6.0, reconc
 class World:
     """`broken`: what went wrong first, or None. `trace.digest` is equal for equal seeds."""
 
-    latest = 30.0  # seconds until whatever was on its way has landed
+    latest = 75.0  # seconds until whatever was on its way has landed, and the longest back-off is over
     patience = 10.0  # between two looks whether all is true
     rest = 20.0
 
