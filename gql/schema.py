@@ -21,7 +21,7 @@ from gql.context import Info
 from gql.dial_preview import resolve_dial_preview
 from gql.documents import Schema
 from gql.node import Id, Node
-from gql.scopes import enforce_scopes, needs
+from gql.scopes import enforce_scopes, fields_of, needs
 from gql.sip_trunk_calling import resolve_self_test, resolve_test_call
 from gql.sip_trunk_list import resolve_sip_trunks
 from gql.sip_trunk_probe import resolve_probe
@@ -205,7 +205,7 @@ class Subscription:
 
 
 def _prepare(made: GraphQLSchema) -> None:
-    for field in (made.mutation_type.fields if made.mutation_type else {}).values():
+    for _, field in fields_of(made.mutation_type):
         field.resolve = _reading_anew(field.resolve or default_field_resolver)
     enforce_scopes(made)
 

@@ -33,18 +33,19 @@ def scope_of(field: GraphQLField, otherwise: ApiKeyScope) -> ApiKeyScope:
 
 def enforce_scopes(schema: GraphQLSchema) -> None:
     """Put the check before every operation of a Strawberry schema."""
-    for name, field in _fields(schema.query_type):
+    for name, field in fields_of(schema.query_type):
         scope = scope_of(field, ApiKeyScope.READ)
         field.resolve = _checked(field.resolve, scope, _raising(name, scope))
-    for name, field in _fields(schema.subscription_type):
+    for name, field in fields_of(schema.subscription_type):
         scope = scope_of(field, ApiKeyScope.READ)
         field.subscribe = _checked(field.subscribe, scope, _raising(name, scope))
-    for name, field in _fields(schema.mutation_type):
+    for name, field in fields_of(schema.mutation_type):
         scope = scope_of(field, ApiKeyScope.WRITE)
         field.resolve = _checked(field.resolve, scope, _answering(field, Problem(Code.FORBIDDEN, _told(name, scope))))
 
 
-def _fields(kind: GraphQLObjectType | None) -> list[tuple[str, GraphQLField]]:
+def fields_of(kind: GraphQLObjectType | None) -> list[tuple[str, GraphQLField]]:
+    """The operations of one kind, by their names."""
     return list(kind.fields.items()) if kind else []
 
 
