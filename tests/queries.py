@@ -3,9 +3,11 @@
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, cast
 
 SENT_BY = logging.getLogger("tortoise.db_client")
+asked_for: ContextVar["Statements | None"] = ContextVar("asked_for", default=None)
 
 
 class Statements(logging.Handler):
@@ -20,14 +22,14 @@ class Statements(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         logged = record.args if isinstance(record.args, tuple) and record.args else (record.msg, [])
         statement = str(logged[0])
-        if self.table in statement:
+        if self.table in statement and asked_for.get() is self:
             self.sent.append(statement)
             self.values.append(list(cast("list[Any]", logged[1])))
 
 
 @contextmanager
 def statements_about(table: str) -> Iterator[list[str]]:
-    """Those that name the table; others may be the reconciler's, which runs beside."""
+    """Those that name the table and are sent for who asks, not by the reconciler, which runs beside."""
     with noted_about(table) as noted:
         yield noted.sent
 
@@ -38,8 +40,10 @@ def noted_about(table: str) -> Iterator[Statements]:
     handler, level = Statements(table), SENT_BY.level
     SENT_BY.addHandler(handler)
     SENT_BY.setLevel(logging.DEBUG)
+    before = asked_for.set(handler)
     try:
         yield handler
     finally:
+        asked_for.reset(before)
         SENT_BY.removeHandler(handler)
         SENT_BY.setLevel(level)
