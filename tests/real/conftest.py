@@ -53,7 +53,7 @@ INSTALLED_BY = {
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Calls and browsers wait for no machine: one that was too slow for a test tries it once more, and that is told."""
     for item in items:
-        if {"livekit_sip", "needs"} & set(getattr(item, "fixturenames", ())):
+        if {"livekit_sip", "seen"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.flaky(reruns=1))
 
 
